@@ -1,0 +1,184 @@
+// Package health knows which deployments to leave out of selection because of
+// their own failures, and for how long: a state machine per deployment with a
+// sliding window of outcomes, half-open probing and slow start. It knows no
+// transport; time is always a parameter.
+package health
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/llmrouter/caddy-llm-router/retry"
+)
+
+// State is what a cooldown means for selection.
+type State uint8
+
+const (
+	// Usable can be selected. After a cooldown has ended it is Usable until
+	// somebody begins: that request is the probe.
+	Usable State = iota
+	// Cooling is left out until its deadline.
+	Cooling
+	// Probing is half-open: the cooldown has ended and one live request finds
+	// out whether the deployment is back. All others go elsewhere.
+	Probing
+)
+
+// String is the name of the state in logs and metrics.
+func (s State) String() string {
+	switch s {
+	case Usable:
+		return "usable"
+	case Cooling:
+		return "cooling"
+	case Probing:
+		return "probing"
+	}
+	return "unknown"
+}
+
+// Cooldown is the state of one deployment. It is safe for concurrent use. As
+// long as the deployment does well nothing here takes a lock; readers never do.
+type Cooldown struct {
+	cfg atomic.Pointer[Config]
+	win atomic.Pointer[Window]
+
+	// spell numbers the stretches between two changes of state: even ones are
+	// good, odd ones are a cooldown with the half-open time after it. A ticket
+	// remembers its spell, so that what began before a change cannot speak for
+	// the time after it.
+	spell      atomic.Uint64
+	until      atomic.Int64 // end of the cooldown; only odd spells read it
+	probeSince atomic.Int64 // begin of the probe in flight, or unset
+	rampSince  atomic.Int64 // last recovery, or unset
+	reason     atomic.Uint32
+
+	mu     sync.Mutex    // held by whoever changes the spell, the window or what is below
+	length time.Duration // of the last cooldown, for growth
+}
+
+// New makes the state of a deployment that has not failed yet. A nil cfg is
+// the default. The configuration is copied.
+func New(cfg *Config) *Cooldown {
+	c := new(Cooldown)
+	n := cfg.normalized()
+	c.cfg.Store(n)
+	c.win.Store(NewWindow(n.Window))
+	c.probeSince.Store(unset)
+	c.rampSince.Store(unset)
+	return c
+}
+
+// Configure replaces the configuration, which is copied, and keeps the state:
+// a running cooldown keeps its end. Another Window starts with empty counts,
+// and Off ends a cooldown at once.
+func (c *Cooldown) Configure(cfg *Config) {
+	n := cfg.normalized()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := c.cfg.Swap(n); old.Window != n.Window {
+		c.win.Store(NewWindow(n.Window))
+	}
+	if n.Off && !good(c.spell.Load()) {
+		c.restore(unset)
+	}
+}
+
+// State tells the state at now.
+func (c *Cooldown) State(now time.Time) State {
+	state, _ := c.look(instant(now))
+	return state
+}
+
+// Usable reports whether the deployment can be selected: it does well, or its
+// cooldown has ended and no probe is in flight.
+func (c *Cooldown) Usable(now time.Time) bool {
+	return good(c.spell.Load()) || c.State(now) == Usable
+}
+
+// Remaining is the time left of a cooldown, zero when there is none. It is
+// zero too while a probe is in flight, whose end nobody knows.
+func (c *Cooldown) Remaining(now time.Time) time.Duration {
+	t := instant(now)
+	if state, until := c.look(t); state == Cooling {
+		return time.Duration(until - t)
+	}
+	return 0
+}
+
+// Reason is the class that caused the last cooldown, or None before the first.
+func (c *Cooldown) Reason() retry.Class { return retry.Class(c.reason.Load()) }
+
+// Counts sums up the outcomes that the next failure will be judged with.
+func (c *Cooldown) Counts(now time.Time) Counts { return c.win.Load().Counts(now) }
+
+// Begin is called right before an attempt. It reports false when the attempt
+// must not go out: the deployment cools, or another request probes it. The
+// first to begin after a cooldown becomes its probe. A ticket must be settled.
+func (c *Cooldown) Begin(now time.Time) (Ticket, bool) {
+	if spell := c.spell.Load(); good(spell) {
+		return Ticket{cooldown: c, spell: spell}, true
+	}
+	return c.beginProbe(instant(now))
+}
+
+// BeginForced is Begin for an attempt that goes out in any case. Where Begin
+// would have refused, the attempt is not a probe: its success does not end the
+// cooldown, and its failure only counts for a stated wait.
+func (c *Cooldown) BeginForced(now time.Time) Ticket {
+	if t, ok := c.Begin(now); ok {
+		return t
+	}
+	return Ticket{cooldown: c, spell: c.spell.Load()}
+}
+
+// Cool imposes a cooldown of length d from outside, such as one that another
+// instance has published or an operator asked for. Max does not bound it. Of
+// this and a running cooldown the later end holds; a probe in flight loses its
+// say. It does nothing when cooldowns are off.
+func (c *Cooldown) Cool(now time.Time, class retry.Class, d time.Duration) Effect {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cfg.Load().Off {
+		return Effect{}
+	}
+	return c.cool(instant(now), class, d)
+}
+
+// Restore ends a cooldown from outside just as a successful probe does, and
+// reports whether there was one.
+func (c *Cooldown) Restore(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if good(c.spell.Load()) {
+		return false
+	}
+	c.restore(instant(now))
+	return true
+}
+
+func good(spell uint64) bool { return spell&1 == 0 }
+
+// look reads state and deadline without a lock. Writers change the spell last,
+// so an unchanged one means that the words between belong together.
+func (c *Cooldown) look(now int64) (State, int64) {
+	for {
+		spell := c.spell.Load()
+		if good(spell) {
+			return Usable, 0
+		}
+		until, probe := c.until.Load(), c.probeSince.Load()
+		if c.spell.Load() != spell {
+			continue
+		}
+		switch {
+		case now < until:
+			return Cooling, until
+		case probe != unset && now-probe < int64(c.cfg.Load().ProbeTimeout):
+			return Probing, until
+		}
+		return Usable, until
+	}
+}
