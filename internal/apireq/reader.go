@@ -1,0 +1,154 @@
+package apireq
+
+import (
+	"io"
+	"sync"
+)
+
+// maxWrite is how much WriteTo hands over at once, in bytes: after a Close the
+// memory is held for no longer than one such write takes.
+const maxWrite = 256 << 10
+
+// Reader reads a body once, with a part of it replaced. It is an
+// io.ReadCloser and an io.WriterTo. Close may be called at any time and from
+// any goroutine, as http.Transport does.
+type Reader struct {
+	size int64
+
+	mu      sync.Mutex // guards all below
+	body    *Body      // nil once the reference is dropped
+	parts   [3][]byte  // what is left to read, in order
+	closed  bool
+	writing bool // WriteTo uses the memory outside the lock and drops the reference
+}
+
+// NewReader reads body[:start] + replacement + body[end:] without copying them;
+// replacement must stay as it is until the Reader is closed. With a negative
+// start it reads the whole body. A span that is not within the body panics, as
+// slicing does. After Release and the Close of all Readers there is no body
+// left: the new Reader is a closed one.
+func (b *Body) NewReader(start, end int, replacement []byte) *Reader {
+	r := &Reader{body: b}
+	if start < 0 {
+		r.parts[0] = b.data
+	} else {
+		_ = b.data[start:end]
+		r.parts = [3][]byte{b.data[:start], replacement, b.data[end:]}
+	}
+	for _, p := range r.parts {
+		r.size += int64(len(p))
+	}
+	if !b.ref() {
+		*r = Reader{closed: true}
+	}
+	return r
+}
+
+// Append appends what a Reader of the same arguments would give to dst.
+func (b *Body) Append(dst []byte, start, end int, replacement []byte) []byte {
+	if start < 0 {
+		return append(dst, b.data...)
+	}
+	dst = append(dst, b.data[:start]...)
+	dst = append(dst, replacement...)
+	return append(dst, b.data[end:]...)
+}
+
+// Len is the number of bytes that the Reader gives from its beginning to its
+// end, whatever has been read: the Content-Length.
+func (r *Reader) Len() int64 { return r.size }
+
+// Read implements io.Reader. It fails with ErrClosed after Close.
+func (r *Reader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return 0, ErrClosed
+	}
+	n := 0
+	for i := range r.parts {
+		m := copy(p[n:], r.parts[i])
+		r.parts[i] = r.parts[i][m:]
+		n += m
+	}
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// WriteTo implements io.WriterTo. A Close in the meantime does not wait for w:
+// WriteTo ends with ErrClosed after the write under way.
+func (r *Reader) WriteTo(w io.Writer) (int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var total int64
+	for {
+		if r.closed {
+			return total, ErrClosed
+		}
+		if r.writing {
+			return total, errTwoWriters
+		}
+		piece := r.take()
+		if len(piece) == 0 {
+			return total, nil
+		}
+		n, err := r.write(w, piece)
+		total += int64(n)
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// take removes the next piece of at most maxWrite bytes from what is left.
+func (r *Reader) take() []byte {
+	for i, part := range r.parts {
+		if len(part) > 0 {
+			n := min(len(part), maxWrite)
+			r.parts[i] = part[n:]
+			return part[:n]
+		}
+	}
+	return nil
+}
+
+// write gives one piece to w without the lock, and takes the lock again even
+// when w panics.
+func (r *Reader) write(w io.Writer, piece []byte) (n int, err error) {
+	r.writing = true
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		r.writing = false
+		if r.closed {
+			r.drop()
+		}
+	}()
+	n, err = w.Write(piece)
+	if err == nil && n != len(piece) {
+		err = io.ErrShortWrite
+	}
+	return n, err
+}
+
+// Close drops the Reader's reference on the body. It never fails, never blocks
+// on a write under way, and a second call does nothing.
+func (r *Reader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	r.parts = [3][]byte{}
+	if !r.writing {
+		r.drop()
+	}
+	return nil
+}
+
+func (r *Reader) drop() {
+	if r.body != nil {
+		r.body.unref()
+		r.body = nil
+	}
+}
