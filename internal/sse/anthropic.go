@@ -1,0 +1,118 @@
+package sse
+
+// messages reads an event of Anthropic's Messages API. Its type stands in the
+// data and is repeated in the name, which some servers leave out; keys may come
+// in any order.
+func (f *facts) messages(c *cursor, name []byte) {
+	typ := name
+	index, isError := 0, false
+	var block part
+	for key, ok := c.member(); ok; key, ok = c.member() {
+		switch string(key) {
+		case "type":
+			typ = unquote(c.value())
+		case "index":
+			index = c.small()
+		case "delta", "content_block":
+			if c.open('{') {
+				if p := f.block(c); p != noPart {
+					block = p
+				}
+			} else {
+				c.value()
+			}
+		case "error":
+			isError = !blank(c.value())
+		default:
+			c.value()
+		}
+	}
+	switch string(typ) {
+	case "error":
+		isError = true
+	case "message_start":
+		f.mark(messageStart)
+	case "content_block_start":
+		f.mark(block)
+	case "content_block_delta":
+		if block == signature && f.kind == Content {
+			f.mark(signature)
+		}
+	case "content_block_stop":
+		f.mark(blockStop)
+	case "message_delta":
+		// Its delta holds a stop reason, which is no content.
+		f.kind, f.opaque, f.n = Lifecycle, false, 0
+		f.mark(messageDelta)
+		index = 0
+	case "message_stop":
+		f.kind, f.finish = End, true
+	default:
+		if isHeartbeat(typ) {
+			f.kind = KeepAlive
+		}
+	}
+	if isError {
+		f.kind = Error
+	}
+	for i := range f.items[:f.n] {
+		f.items[i].index = int32(index)
+	}
+}
+
+// mark puts a mark of the structure before the texts of the event.
+func (f *facts) mark(p part) {
+	if p == noPart || f.n == len(f.items) {
+		f.opaque = true
+		return
+	}
+	copy(f.items[1:], f.items[:f.n])
+	f.items[0] = item{part: p}
+	f.n++
+}
+
+// block reads a content block or a delta of one, and tells the mark that it
+// makes, if one that is known.
+func (f *facts) block(c *cursor) (mark part) {
+	for key, ok := c.member(); ok; key, ok = c.member() {
+		switch string(key) {
+		case "type":
+			switch string(unquote(c.value())) {
+			case "text":
+				mark = textStart
+			case "thinking":
+				mark = thinkingStart
+			case "signature_delta":
+				mark = signature
+			case "text_delta", "thinking_delta":
+			case "input_json_delta":
+				f.opaque = true
+			default: // tool_use, redacted_thinking, the results of server tools
+				f.opaque = true
+				f.kind = Content
+			}
+		case "text":
+			f.addText(c, answer)
+		case "thinking":
+			f.addText(c, thinking)
+		case "signature":
+			if !blank(c.value()) {
+				f.kind = Content
+			}
+		case "citations":
+			f.opaque = !blank(c.value()) || f.opaque
+		default: // partial_json, data, citation and what comes next
+			f.addOpaque(c)
+		}
+	}
+	return mark
+}
+
+// unquote is what stands between the quotes of a JSON string, and the value
+// itself where it is none.
+func unquote(value []byte) []byte {
+	if len(value) > 1 && value[0] == '"' {
+		return value[1 : len(value)-1]
+	}
+	return value
+}

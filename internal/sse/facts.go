@@ -1,0 +1,169 @@
+package sse
+
+import (
+	"bytes"
+
+	"github.com/llmrouter/caddy-llm-router/internal/api"
+)
+
+// facts is what one pass over an event finds, for any dialect.
+type facts struct {
+	kind   Kind
+	finish bool // the answer is complete, or one choice of it
+	done   bool // [DONE]
+	// opaque says that the event holds output that is not one plain text, so
+	// that a second stream cannot be matched with it.
+	opaque   bool
+	sequence int64
+
+	seen, finished choices
+
+	items [6]item
+	n     int
+}
+
+// item is a part of the answer: a piece of text, or a mark of its structure.
+type item struct {
+	part  part
+	index int32 // of the content block, in dialects that have them
+	// from and to are where a text stands in the event's data, without quotes.
+	from, to int
+}
+
+// part is what a piece of an answer is a piece of. What two streams call the
+// same has to be the same part.
+type part uint8
+
+const (
+	noPart part = iota
+
+	answer
+	reasoningContent // "reasoning_content"
+	reasoning        // "reasoning"
+	refusal
+	thinking
+
+	// Those below are marks without text.
+
+	messageStart
+	messageDelta
+	textStart
+	thinkingStart
+	signature
+	blockStop
+)
+
+func (p part) isText() bool { return p > noPart && p < messageStart }
+
+// add takes note of an item. An event with more items than anybody sends is
+// opaque.
+func (f *facts) add(it item) {
+	if f.n == len(f.items) {
+		f.opaque = true
+		return
+	}
+	f.items[f.n] = it
+	f.n++
+}
+
+// addText takes note of the string that comes next as a text of part p. What is
+// not a string but holds something is content of an unknown make.
+func (f *facts) addText(c *cursor, p part) {
+	if c.peek() != '"' {
+		f.addOpaque(c)
+		return
+	}
+	raw, from := c.text()
+	if len(raw) == 0 {
+		return
+	}
+	f.kind = Content
+	f.add(item{part: p, from: from, to: from + len(raw)})
+}
+
+// addOpaque takes note of the value that comes next as content, unless blank.
+func (f *facts) addOpaque(c *cursor) {
+	if !blank(c.value()) {
+		f.kind = Content
+		f.opaque = true
+	}
+}
+
+// examine finds the facts of an event.
+func examine(d api.Dialect, ev Event) (f facts) {
+	data := bytes.Trim(ev.Data, " \t\r\n")
+	switch {
+	case string(ev.Name) == "error":
+		f.kind = Error
+		return f
+	case len(data) == 0 || isHeartbeat(ev.Name):
+		f.kind = KeepAlive
+		return f
+	case string(data) == "[DONE]":
+		f.kind, f.done = End, true
+		return f
+	case !validJSON(data):
+		f.kind = Invalid
+		return f
+	}
+	f.kind = Lifecycle
+	c := cursor{data: ev.Data}
+	c.open('[') // some servers wrap an error in an array
+	if !c.open('{') {
+		if d == api.Other {
+			f.kind = Content
+		}
+		return f
+	}
+	switch d {
+	case api.Chat, api.Completions:
+		f.openAI(&c)
+	case api.Messages:
+		f.messages(&c, ev.Name)
+	case api.Responses:
+		f.responses(&c, ev.Name)
+	case api.OllamaChat, api.OllamaGenerate:
+		f.ollama(&c)
+	default:
+		f.other(&c)
+	}
+	if f.kind == Error {
+		f.finish, f.finished = false, choices{}
+	}
+	return f
+}
+
+// isHeartbeat reports whether an event of this name or type only says that the
+// server is alive.
+func isHeartbeat(name []byte) bool {
+	switch string(name) {
+	case "ping", "keepalive", "keep-alive", "heartbeat":
+		return true
+	}
+	return false
+}
+
+// other knows of unknown streams what most have in common.
+func (f *facts) other(c *cursor) {
+	f.kind = Content
+	f.opaque = true
+	for key, ok := c.member(); ok; key, ok = c.member() {
+		switch string(key) {
+		case "error":
+			if !blank(c.value()) {
+				f.kind = Error
+				return
+			}
+		case "type", "object":
+			switch value := c.value(); {
+			case string(value) == `"error"`:
+				f.kind = Error
+				return
+			case isHeartbeat(bytes.Trim(value, `"`)):
+				f.kind = KeepAlive
+			}
+		default:
+			c.value()
+		}
+	}
+}

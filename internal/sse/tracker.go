@@ -1,0 +1,52 @@
+package sse
+
+import "github.com/llmrouter/caddy-llm-router/internal/api"
+
+// Tracker keeps what a router has to know of one stream: whether content has
+// come and whether the answer is complete. It is not safe for concurrent use.
+type Tracker struct {
+	dialect        api.Dialect
+	started        bool
+	finish         bool
+	done           bool
+	next           int64
+	seen, finished choices
+}
+
+// NewTracker returns the Tracker of a stream that has not begun.
+func NewTracker(d api.Dialect) Tracker { return Tracker{dialect: d} }
+
+// Observe takes note of an event of the stream.
+func (t *Tracker) Observe(m Mark) {
+	t.started = t.started || m.Kind == Content
+	t.finish = t.finish || m.Finish
+	t.done = t.done || m.Done
+	t.next = max(t.next, m.next)
+	t.seen.union(m.seen)
+	t.finished.union(m.finished)
+}
+
+// Started reports whether content has come.
+func (t *Tracker) Started() bool { return t.started }
+
+// Done reports whether [DONE] has come.
+func (t *Tracker) Done() bool { return t.done }
+
+// Complete reports whether the end of the answer has come. With several choices
+// it has come when as many of them have finished as were seen; a choice that
+// has not begun by then is not missed. [DONE] is an end as well: it is the
+// server's word, also where it sends no finish_reason. Streams of api.Other
+// have no end that is known, and are complete as soon as they have content.
+func (t *Tracker) Complete() bool {
+	switch {
+	case t.done:
+		return true
+	case t.dialect == api.Other:
+		return t.started
+	}
+	return t.finish && t.finished.size() == t.seen.size()
+}
+
+// NextSequence is the sequence_number that the next event of a Responses stream
+// carries, for ErrorEvent.
+func (t *Tracker) NextSequence() int64 { return t.next }
