@@ -19,8 +19,13 @@ func TestRampRisesEvenly(t *testing.T) {
 		after time.Duration
 		want  float64
 	}{
-		{-time.Second, 0.1}, {0, 0.1}, {time.Second, 0.19}, {5 * time.Second, 0.55}, {9 * time.Second, 0.91},
-		{10 * time.Second, 1}, {time.Hour, 1},
+		{-time.Second, 0.1},
+		{0, 0.1},
+		{time.Second, 0.19},
+		{5 * time.Second, 0.55},
+		{9 * time.Second, 0.91},
+		{10 * time.Second, 1},
+		{time.Hour, 1},
 	} {
 		if got := c.Ramp(t0.Add(tt.after)); math.Abs(got-tt.want) > 1e-12 {
 			t.Errorf("after %v: got %v, want %v", tt.after, got, tt.want)

@@ -21,3 +21,17 @@ func Classify(status int, header http.Header, body []byte) Class {
 	walk(body, e.visit)
 	return e.class(status)
 }
+
+// NamesModel tells whether the body of a NotFound says what was not found: a
+// model or a deployment. A bare "404 page not found" may be about the path.
+func NamesModel(body []byte) bool {
+	body = body[:min(len(body), maxBody)]
+	for _, word := range [...]string{"model", "deployment", "endpoint", "entity"} {
+		for i := range body {
+			if lower(body[i]) == word[0] && match(body, i, word) >= 0 {
+				return true
+			}
+		}
+	}
+	return false
+}

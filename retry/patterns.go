@@ -67,8 +67,10 @@ var markers = []marker{
 	}},
 	// Failures of the server with an unusual status: TGI's generation error is a
 	// 424, Google's CANCELLED a 499 that no client caused.
-	{ServerError, []string{"generation", "incomplete_generation", "CANCELLED", "ModelErrorException",
-		"modelStreamErrorException"}},
+	{ServerError, []string{
+		"generation", "incomplete_generation", "CANCELLED", "ModelErrorException",
+		"modelStreamErrorException",
+	}},
 	// Too long. Perplexity, llama.cpp and Cohere besides OpenAI; request_too_large
 	// is Anthropic's 413.
 	{ContextWindow, []string{
@@ -83,8 +85,10 @@ var markers = []marker{
 	}},
 	// Requests whose message quotes what the model or the user wrote, so that no
 	// phrase in it must be believed.
-	{BadRequest, []string{"tool_use_failed", "json_validate_failed", "unsupported_parameter", "unknown_parameter",
-		"unsupported_value"}},
+	{BadRequest, []string{
+		"tool_use_failed", "json_validate_failed", "unsupported_parameter", "unknown_parameter",
+		"unsupported_value",
+	}},
 }
 
 // stems decide like markers when a name contains them: for the providers that
@@ -93,15 +97,32 @@ var stems = []struct {
 	class Class
 	stem  string
 }{
-	{ContextWindow, "contextlength"}, {ContextWindow, "contextwindow"}, {ContextWindow, "contextsize"},
-	{ContentPolicy, "contentfilter"}, {ContentPolicy, "contentpolicy"}, {ContentPolicy, "policyviolation"},
-	{ContentPolicy, "moderation"}, {ContentPolicy, "sensitive"},
-	{Quota, "insufficientquota"}, {Quota, "insufficientbalance"}, {Quota, "insufficientcredit"},
-	{Quota, "balancenotenough"}, {Quota, "outofcredit"}, {Quota, "budgetexceeded"}, {Quota, "spendlimit"}, {Quota, "overdue"},
-	{RateLimit, "ratelimit"}, {RateLimit, "throttl"}, {RateLimit, "toomanyrequest"}, {RateLimit, "concurrencylimit"},
+	{ContextWindow, "contextlength"},
+	{ContextWindow, "contextwindow"},
+	{ContextWindow, "contextsize"},
+	{ContentPolicy, "contentfilter"},
+	{ContentPolicy, "contentpolicy"},
+	{ContentPolicy, "policyviolation"},
+	{ContentPolicy, "moderation"},
+	{ContentPolicy, "sensitive"},
+	{Quota, "insufficientquota"},
+	{Quota, "insufficientbalance"},
+	{Quota, "insufficientcredit"},
+	{Quota, "balancenotenough"},
+	{Quota, "outofcredit"},
+	{Quota, "budgetexceeded"},
+	{Quota, "spendlimit"},
+	{Quota, "overdue"},
+	{RateLimit, "ratelimit"},
+	{RateLimit, "throttl"},
+	{RateLimit, "toomanyrequest"},
+	{RateLimit, "concurrencylimit"},
 	{Overloaded, "overload"},
-	{NotFound, "modelnotfound"}, {NotFound, "modelnotexist"}, {NotFound, "deploymentnotfound"},
-	{Auth, "apikey"}, {Auth, "authenticationfail"},
+	{NotFound, "modelnotfound"},
+	{NotFound, "modelnotexist"},
+	{NotFound, "deploymentnotfound"},
+	{Auth, "apikey"},
+	{Auth, "authenticationfail"},
 }
 
 // families only tell the kind of an error. They decide where the status says

@@ -50,11 +50,20 @@ func (p Policy) RetriesFor(c Class) int {
 	if n := p.ClassRetries[c]; n >= 0 {
 		return n
 	}
+	if c.Passes() {
+		return max(p.Retries, 0)
+	}
+	return 0
+}
+
+// Passes reports whether failures of the class pass by themselves, so that
+// trying the same deployment again is of use.
+func (c Class) Passes() bool {
 	switch c {
 	case Connection, RateLimit, Overloaded, ServerError:
-		return max(p.Retries, 0)
+		return true
 	default:
-		return 0
+		return false
 	}
 }
 

@@ -104,6 +104,13 @@ func grow(old *buffer, limit int64) *buffer {
 	return buf
 }
 
+// BodyOf is a Body of bytes that are in memory already.
+func BodyOf(data []byte) *Body {
+	b := &Body{data: data}
+	b.refs.Store(1)
+	return b
+}
+
 // Bytes is the body. It must not be changed, nor used after Release.
 func (b *Body) Bytes() []byte { return b.data }
 

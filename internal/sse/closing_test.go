@@ -29,7 +29,8 @@ func TestErrorEvent(t *testing.T) {
 			"event: error\n" + `data: {"type":"error","code":"stream_broken","message":"the stream\nbroke","param":null,"sequence_number":7}` + "\n\n",
 		},
 		{
-			"responses without a code, with a parameter", api.Responses, api.Error{Message: "no", Param: "model"},
+			"responses without a code, with a parameter", api.Responses,
+			api.Error{Message: "no", Param: "model"},
 			"event: error\n" + `data: {"type":"error","code":null,"message":"no","param":"model","sequence_number":7}` + "\n\n",
 		},
 		{"Ollama chat", api.OllamaChat, e, `{"error":"the stream\nbroke"}` + "\n"},

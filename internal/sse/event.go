@@ -54,7 +54,8 @@ func nextLine(text []byte) (line, rest []byte) {
 // appendData appends the joined values of the data fields in raw.
 func appendData(dst, raw []byte) []byte {
 	first := true
-	for line := []byte(nil); len(raw) > 0; {
+	var line []byte
+	for len(raw) > 0 {
 		line, raw = nextLine(raw)
 		name, value := splitField(line)
 		if string(name) != "data" && string(name) != "error" {

@@ -104,6 +104,9 @@ func examine(d api.Dialect, ev Event) (f facts) {
 		return f
 	case !validJSON(data):
 		f.kind = Invalid
+		if d == api.Other { // nobody said that it has to be JSON
+			f.kind, f.opaque = Content, true
+		}
 		return f
 	}
 	f.kind = Lifecycle

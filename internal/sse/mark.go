@@ -24,7 +24,7 @@ const (
 	Error
 	// End ends the answer or the stream and carries no content.
 	End
-	// Invalid is data that is neither JSON nor [DONE].
+	// Invalid is data that is neither JSON nor [DONE] in a dialect of JSON.
 	Invalid
 )
 

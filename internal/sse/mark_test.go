@@ -172,7 +172,7 @@ var inspectCases = map[api.Dialect][]inspectCase{
 		{name: "error type", data: `{"type":"error","message":"no"}`, kind: Error},
 		{name: "no error", data: `{"error":null,"n":1}`, kind: Content},
 		{name: "done", data: "[DONE]", kind: End, also: "done"},
-		{name: "not JSON", data: "oops", kind: Invalid},
+		{name: "not JSON", data: "oops", kind: Content},
 	},
 }
 

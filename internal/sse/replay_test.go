@@ -65,7 +65,8 @@ func replay(t testing.TB, tr *Transcript, stream string) (client string, differs
 
 // Writers of events. The text of say and think is what stands between quotes.
 
-func say(text string) string   { return "data: " + delta(`{"content":"`+text+`"}`) + "\n\n" }
+func say(text string) string { return "data: " + delta(`{"content":"`+text+`"}`) + "\n\n" }
+
 func think(text string) string { return "data: " + delta(`{"reasoning_content":"`+text+`"}`) + "\n\n" }
 
 const (

@@ -1,0 +1,155 @@
+package apireq
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+const allOptions = OptionFallbacks | OptionRetries | OptionTimeout | OptionTags | OptionMockTesting
+
+func TestTakeOptions(t *testing.T) {
+	tests := map[string]struct {
+		body, rest string
+		allowed    OptionSet
+		want       Options
+	}{
+		"nothing to take": {
+			body: `{"model":"a", "n":1}`, rest: `{"model":"a", "n":1}`, allowed: allOptions,
+		},
+		"not allowed stays": {
+			body: `{"model":"a","fallbacks":["b"]}`, rest: `{"model":"a","fallbacks":["b"]}`, allowed: OptionRetries,
+		},
+		"first": {
+			body: `{"fallbacks":["b","c"],"model":"a"}`, rest: `{"model":"a"}`, allowed: allOptions,
+			want: Options{Fallbacks: []string{"b", "c"}, FallbacksSet: true},
+		},
+		"last": {
+			body: "{\"model\":\"a\" , \"num_retries\": 3 }", rest: `{"model":"a"  }`, allowed: allOptions,
+			want: Options{Retries: 3},
+		},
+		"the last two": {
+			body: `{"model":"a","timeout":1.5,"num_retries":0}`, rest: `{"model":"a"}`, allowed: allOptions,
+			want: Options{Timeout: 1500 * time.Millisecond},
+		},
+		"all there is": {
+			body: `{ "num_retries": 1 , "timeout": 2}`, rest: `{ }`, allowed: allOptions,
+			want: Options{Retries: 1, Timeout: 2 * time.Second},
+		},
+		"between others": {
+			body: `{"a":1,"mock_testing_fallbacks":true,"b":[{"fallbacks":1}],"disable_fallbacks":true,"c":3}`,
+			rest: `{"a":1,"b":[{"fallbacks":1}],"c":3}`, allowed: allOptions,
+			want: Options{Mock: MockFailure, DisableFallbacks: true},
+		},
+		"fallbacks as objects": {
+			body: `{"fallbacks":[{"model":"b"},{"a":["c"]},{"other":["d"]},{"*":["e"]}]}`, rest: `{}`, allowed: allOptions,
+			want: Options{Fallbacks: []string{"b", "c", "e"}, FallbacksSet: true},
+		},
+		"no fallbacks at all": {
+			body: `{"fallbacks":[]}`, rest: `{}`, allowed: allOptions,
+			want: Options{Fallbacks: []string{}, FallbacksSet: true},
+		},
+		"the kinds of fallbacks": {
+			body: `{"context_window_fallbacks":[{"a":["b"]}],"content_policy_fallbacks":["c"]}`, rest: `{}`, allowed: allOptions,
+			want: Options{ContextWindowFallbacks: []string{"b"}, ContentPolicyFallbacks: []string{"c"}},
+		},
+		"tags from both places": {
+			body: `{"tags":["x"],"metadata":{"tags":["y"],"k":1}}`, rest: `{"metadata":{"tags":["y"],"k":1}}`, allowed: allOptions,
+			want: Options{Tags: []string{"x", "y"}},
+		},
+		"null is not set": {
+			body: `{"fallbacks":null,"num_retries":null,"stream_timeout":null}`, rest: `{}`, allowed: allOptions,
+			want: Options{Retries: -1},
+		},
+		"stream timeout": {
+			body: `{"stream_timeout":3}`, rest: `{}`, allowed: allOptions,
+			want: Options{StreamTimeout: 3 * time.Second},
+		},
+		"mock siblings": {
+			body: `{"mock_testing_context_window_fallbacks":true,"mock_timeout":false}`, rest: `{}`, allowed: allOptions,
+			want: Options{Mock: MockContextWindow},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if test.want.Retries == 0 && !strings.Contains(test.body, "num_retries") || test.rest == test.body {
+				test.want.Retries = -1
+			}
+			options, rest, err := TakeOptions([]byte(test.body), test.allowed, "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, want bytes.Buffer
+			if err := errors.Join(json.Compact(&got, rest), json.Compact(&want, []byte(test.rest))); err != nil {
+				t.Fatal(err)
+			}
+			if got.String() != want.String() {
+				t.Errorf("rest: got %s, want %s", &got, &want)
+			}
+			test.want.model = "a"
+			if !reflect.DeepEqual(options, test.want) {
+				t.Errorf("options: got %+v, want %+v", options, test.want)
+			}
+		})
+	}
+}
+
+func TestTakeOptionsRefusesWrongTypes(t *testing.T) {
+	for _, body := range []string{
+		`{"fallbacks":"b"}`, `{"fallbacks":[1]}`, `{"fallbacks":[{"model":"b","messages":[]}]}`, `{"fallbacks":[{"a":"b"}]}`,
+		`{"num_retries":"many"}`, `{"num_retries":-1}`, `{"num_retries":1.5}`,
+		`{"timeout":0}`, `{"timeout":-1}`, `{"timeout":"5"}`, `{"timeout":1e300}`,
+		`{"mock_testing_fallbacks":1}`, `{"tags":"x"}`,
+		`{"fallbacks":[` + strings.Repeat(`"x",`, maxOptionList) + `"x"]}`,
+	} {
+		_, rest, err := TakeOptions([]byte(body), allOptions, "a")
+		if err == nil {
+			t.Errorf("%.60s: got no error and the rest %s", body, rest)
+			continue
+		}
+		if key := strings.Split(body, `"`)[1]; !strings.Contains(err.Error(), key) {
+			t.Errorf("%.60s: error %q does not name %s", body, err, key)
+		}
+	}
+}
+
+func FuzzTakeOptions(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"model":"a","fallbacks":["b"],"n":1}`, ` { "num_retries" : 1 , "timeout":2 } `, `{"a":{"fallbacks":1}}`,
+		`{"timeout":1,"a":2,"timeout":3}`, `{"tags":[],"metadata":{"tags":["a"]}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if _, err := ScanJSON(body); err != nil || !json.Valid(body) {
+			return
+		}
+		_, rest, err := TakeOptions(body, allOptions, "a")
+		if err != nil {
+			return
+		}
+		var before, after map[string]json.RawMessage
+		if err := json.Unmarshal(body, &before); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(rest, &after); err != nil {
+			t.Fatalf("%q became %q: %v", body, rest, err)
+		}
+		o := Options{}
+		for key, value := range before {
+			if taken, _ := o.take(key, value, allOptions); taken {
+				delete(before, key)
+			}
+		}
+		// A key that was escaped, or that came twice, may differ; none may be lost.
+		for key := range before {
+			if _, ok := after[key]; !ok {
+				t.Fatalf("%q became %q: %s is lost", body, rest, key)
+			}
+		}
+	})
+}
