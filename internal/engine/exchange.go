@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/llmrouter/caddy-llm-router/health"
+	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/selection"
+)
+
+// Request is what the engine has to know of a client's request.
+type Request struct {
+	// Model is the name that the client asked for.
+	Model string
+	// Team and Tags say who is asking, and for what.
+	Team string
+	Tags []string
+	// PromptTokens estimates the prompt's size.
+	PromptTokens int
+	// Stream tells that the answer is to be streamed.
+	Stream bool
+	// Timeout is the client's own limit for the whole request; 0 is none.
+	Timeout time.Duration
+	// FirstToken is the client's own limit for an attempt's first content; 0 is
+	// the pool's.
+	FirstToken time.Duration
+	// Retries replaces the first pool's number of retries, when RetriesSet.
+	Retries    int
+	RetriesSet bool
+	// Fallbacks replace what the first pool falls back to, whatever the failure,
+	// when FallbacksSet; ContextWindow and ContentPolicy where it goes after
+	// those failures, when there are any.
+	Fallbacks                    []Target
+	FallbacksSet                 bool
+	ContextWindow, ContentPolicy []Target
+	// NoFallback turns failover and fallback off.
+	NoFallback bool
+	// Mock is a failure to make up instead of trying the first pool; retry.None
+	// is none.
+	Mock retry.Class
+	// Repeated tells that the client is retrying by itself: no retries of ours.
+	Repeated bool
+}
+
+// Attempt is one round trip that the engine asks for.
+type Attempt struct {
+	Target    Target
+	Candidate *selection.Candidate
+	// Limit bounds the attempt until its answer is known to be good: to the
+	// first content event of a stream, else to the end of the answer.
+	Limit time.Duration
+	// Idle bounds the silence inside the answer after that; 0 is no bound.
+	Idle time.Duration
+	// Resume asks to keep what is needed to go on elsewhere after a cut.
+	Resume bool
+	// Number counts the attempts of the request from 1; Fallbacks the pools
+	// left behind.
+	Number, Fallbacks int
+}
+
+// Outcome is what an attempt, or the delivery of its answer, came to.
+type Outcome struct {
+	// Class is retry.None for a good answer.
+	Class retry.Class
+	// Wait is how long the upstream asked to wait, when Stated.
+	Wait   time.Duration
+	Stated bool
+	// Final tells that nothing else can be tried: the client has bytes that no
+	// other answer continues.
+	Final bool
+	// Blameless tells that the deployment is not to be blamed, although another
+	// one may do better.
+	Blameless bool
+	// Err says what happened where there was no answer.
+	Err error
+}
+
+// Exchange is a client's request on its way: it makes round trips and holds
+// their answers back until the engine knows what they are worth. It is used by
+// one goroutine.
+type Exchange interface {
+	// Attempt makes one round trip. Nothing reaches the client; a bad answer is
+	// kept, in case it has to be passed on after all.
+	Attempt(ctx context.Context, a *Attempt) Outcome
+	// Deliver passes the good answer of the last attempt on to the client, to
+	// its end. After it, Attempt continues a stream that was cut.
+	Deliver(ctx context.Context, a *Attempt) Outcome
+}
+
+// Observer hears of what happens to a request. Its methods are called on the
+// request's goroutine and must not block.
+type Observer interface {
+	// Attempted follows every attempt, with what it did to the deployment.
+	Attempted(a *Attempt, out Outcome, effect health.Effect)
+	// FellBack follows every move to another pool.
+	FellBack(from *Pool, to Target, because retry.Class)
+}
+
+// Result is how a request ended.
+type Result struct {
+	// Class is retry.None when the client got its answer whole, and only then.
+	// Where nothing could be tried it is RateLimit if Limited, Overloaded if
+	// Unavailable, and NotFound if the request's tags leave no deployment.
+	Class retry.Class
+	// Pool is the last pool that the request was in; nil when the model means none.
+	Pool *Pool
+	// Deployment is the id of the last deployment that was tried.
+	Deployment string
+	// Attempts are the round trips made, Fallbacks the pools left behind.
+	Attempts, Fallbacks int
+	// Delivered tells that the client has the answer, or as much of it as there
+	// will be.
+	Delivered bool
+	// Unavailable tells that the last pool was not even tried, because of
+	// cooldowns, health or limits; Limited that only limits and rate limits
+	// were in the way.
+	Unavailable, Limited bool
+	// Wait is the shortest time after which trying again is of use; 0 is unknown.
+	Wait time.Duration
+}

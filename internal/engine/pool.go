@@ -1,0 +1,103 @@
+// Package engine takes a request through its attempts: which pool, which
+// deployment, what a failure means, whether to fail over, retry, fall back or
+// give up. It makes no connection itself; an Exchange does.
+package engine
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/selection"
+)
+
+// Pool is what a client calls a model: the deployments that can serve it and
+// the rules for choosing among them.
+type Pool struct {
+	Name     string
+	Strategy selection.Strategy
+	Policy   Policy
+
+	// Fallback lists where a request goes when the pool is used up;
+	// ContextWindow and ContentPolicy where it goes when the prompt was too
+	// long or filtered.
+	Fallback, ContextWindow, ContentPolicy []Target
+
+	all    []*selection.Candidate
+	shared []*selection.Candidate
+	teams  map[string][]*selection.Candidate
+
+	failing sync.Mutex // held while a failure may cool a deployment; see walk.fail
+}
+
+// NewPool makes a pool of candidates, indexed by team.
+func NewPool(name string, candidates []*selection.Candidate) *Pool {
+	p := &Pool{Name: name, all: candidates, Strategy: selection.Weighted{}}
+	for _, c := range candidates {
+		if len(c.Teams) == 0 {
+			p.shared = append(p.shared, c)
+			continue
+		}
+		if p.teams == nil {
+			p.teams = make(map[string][]*selection.Candidate)
+		}
+		for _, team := range c.Teams {
+			if !slices.Contains(p.teams[team], c) { // named twice it would count twice
+				p.teams[team] = append(p.teams[team], c)
+			}
+		}
+	}
+	return p
+}
+
+// All gives every candidate of the pool, in the order of the configuration.
+func (p *Pool) All() []*selection.Candidate { return p.all }
+
+// For gives the candidates that a team may use: its own where it has any, and
+// only those; else the ones without a team.
+func (p *Pool) For(team string) []*selection.Candidate {
+	if team != "" {
+		if own := p.teams[team]; len(own) > 0 {
+			return own
+		}
+	}
+	return p.shared
+}
+
+// Serves tells whether a team may use any deployment of the pool.
+func (p *Pool) Serves(team string) bool { return len(p.For(team)) > 0 }
+
+// Policy is what a pool does about time and failure.
+type Policy struct {
+	Retry retry.Policy
+	// Deadline bounds a request over all of its attempts until the first byte
+	// reaches the client.
+	Deadline time.Duration
+	// Timeout bounds one attempt that does not stream; 0 is the deadline.
+	Timeout time.Duration
+	// FirstToken bounds one streamed attempt until its first content event; 0
+	// is Timeout.
+	FirstToken time.Duration
+	// Idle bounds the silence inside an answer that has begun; 0 is no bound.
+	Idle time.Duration
+	// Resume lets a stream that was cut go on from another deployment.
+	Resume bool
+	// HealthPanic uses every deployment when all of them are unhealthy.
+	HealthPanic bool
+	// MaxEjected is the share of an order's deployments that counts and rates
+	// may cool at once, from 0 to 1; one always may.
+	MaxEjected float64
+	// MaxFallbacks bounds how many other pools a request may move on to.
+	MaxFallbacks int
+}
+
+// Target is a pool under the name by which it was asked for.
+type Target struct {
+	Pool *Pool
+	// Model is what a deployment without a model of its own is asked for: the
+	// pool's name, or the requested name when the pool is a wildcard.
+	Model string
+	// Star is what the pool's "*" stands for in this request.
+	Star string
+}

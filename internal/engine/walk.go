@@ -1,0 +1,293 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/llmrouter/caddy-llm-router/health"
+	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/selection"
+)
+
+// walk is one request's way through pools and deployments.
+type walk struct {
+	router *Router
+	req    *Request
+
+	// The pool that the request is in, and what has happened in it.
+	target     Target
+	candidates []*selection.Candidate
+	query      selection.Query
+	tries      int  // attempts in this pool
+	retries    int  // of which were retries
+	retrying   bool // untried deployments are used up
+	granted    bool // a retry may choose once
+
+	// What has happened in the whole request.
+	deadline  time.Time
+	ownLimit  bool // the deadline is the client's, not ours
+	attempts  int
+	fallbacks int
+	visited   []*Pool
+	pending   []way
+	last      Outcome
+	delivered bool
+	// filteredBy is the last pool that has refused the content.
+	filteredBy *Pool
+
+	ticket  health.Ticket
+	turn    Attempt
+	tried   []*selection.Candidate // in this pool, what just failed at the end
+	scratch []*selection.Candidate
+}
+
+var walks = sync.Pool{New: func() any { return new(walk) }}
+
+// newWalk begins a request in the pool of its route.
+func newWalk(r *Router, req *Request, route Route) *walk {
+	w := walks.Get().(*walk)
+	*w = walk{
+		router: r, req: req,
+		visited: w.visited[:0], pending: w.pending[:0],
+		tried: w.tried[:0], scratch: w.scratch[:0],
+	}
+	limit := route.Target.Pool.Policy.Deadline
+	if req.Timeout > 0 && req.Timeout < limit {
+		limit, w.ownLimit = req.Timeout, true
+	}
+	w.deadline = time.Now().Add(limit)
+	w.expect(route.rest, retry.None)
+	w.enter(route.Target)
+	if req.Mock != retry.None {
+		w.pretend(req.Mock)
+	}
+	return w
+}
+
+// pretend leaves the pool as if it had failed to the last.
+func (w *walk) pretend(class retry.Class) {
+	w.last = Outcome{Class: class}
+	w.tries, w.retries, w.retrying = 1, math.MaxInt, true
+	if class == retry.ContentPolicy {
+		w.filteredBy = w.target.Pool
+	}
+}
+
+// free gives the walk back without keeping what it points to alive.
+func (w *walk) free() {
+	clear(w.visited[:cap(w.visited)])
+	clear(w.pending[:cap(w.pending)])
+	clear(w.tried[:cap(w.tried)])
+	clear(w.scratch[:cap(w.scratch)])
+	*w = walk{visited: w.visited[:0], pending: w.pending[:0], tried: w.tried[:0], scratch: w.scratch[:0]}
+	walks.Put(w)
+}
+
+// enter moves the request into a pool.
+func (w *walk) enter(target Target) {
+	w.target = target
+	w.candidates = target.Pool.For(w.req.Team)
+	w.tries, w.retries, w.retrying = 0, 0, false
+	w.tried = w.tried[:0]
+	w.visited = append(w.visited, target.Pool)
+	w.query = w.queryFor(target.Pool)
+	target.Pool.Policy.Retry.Budget.Deposit(time.Now())
+}
+
+// queryFor is what the filters of a pool have to know before any of its
+// deployments has been tried.
+func (w *walk) queryFor(p *Pool) selection.Query {
+	candidates := p.For(w.req.Team)
+	return selection.Query{
+		Tags: selection.TagsFor(candidates, w.req.Tags), Tokens: w.req.PromptTokens,
+		AboveWindow: w.query.AboveWindow,
+		AnyHealth:   p.Policy.HealthPanic && selection.AllUnhealthy(candidates),
+	}
+}
+
+// choose filters and selects; false when no deployment of the pool may be
+// attempted now.
+func (w *walk) choose() (*selection.Candidate, bool) {
+	if w.retrying {
+		if !w.granted {
+			return nil, false
+		}
+		w.granted = false
+	} else if w.tries > 0 && !w.mayFailOver() {
+		return nil, false
+	}
+	// Between the filter and the start another request may take the place, so
+	// look again; whoever loses that often is better served elsewhere.
+	for range 8 {
+		usable := w.usable()
+		if len(usable) == 0 {
+			return nil, false
+		}
+		if c := w.target.Pool.Strategy.Pick(w.query.Now, usable); c != nil && w.begin(c) {
+			return c, true
+		}
+	}
+	return nil, false
+}
+
+// usable filters the pool. A retry goes to what has not been tried, else to
+// what has not just failed, else to anything.
+func (w *walk) usable() []*selection.Candidate {
+	w.query.Now, w.query.Tried = time.Now(), w.tried
+	usable := w.query.Filter(w.scratch[:0], w.candidates)
+	if w.retrying && len(usable) == 0 {
+		w.query.Tried = w.tried[len(w.tried)-1:]
+		usable = w.query.Filter(usable, w.candidates)
+	}
+	if w.retrying && len(usable) == 0 {
+		w.query.Tried = nil
+		usable = w.query.Filter(usable, w.candidates)
+	}
+	w.scratch = usable[:0]
+	return usable
+}
+
+// mayFailOver tells whether another deployment of the pool may do better.
+func (w *walk) mayFailOver() bool {
+	switch {
+	case !w.mayMove():
+		return false
+	case w.last.Class == retry.ContextWindow:
+		return w.query.AboveWindow > 0
+	}
+	return w.last.Class.Blames()
+}
+
+// mayMove tells whether requests may move on within the pool at all.
+func (w *walk) mayMove() bool {
+	return w.target.Pool.Policy.Retry.Failover && !w.req.NoFallback
+}
+
+// begin takes what an attempt needs: a place in flight, its share of the
+// minute, and the probe where the deployment is on probation.
+func (w *walk) begin(c *selection.Candidate) bool {
+	if !c.Acquire() {
+		return false
+	}
+	ticket, ok := c.Cooldown.Begin(w.query.Now)
+	if !ok {
+		c.Release()
+		return false
+	}
+	if c.Limiter != nil && !c.Limiter.Reserve(w.query.Now, w.query.Tokens) {
+		ticket.Release()
+		c.Release()
+		return false
+	}
+	w.ticket = ticket
+	return true
+}
+
+// attempt makes one round trip, judges it, and delivers its answer when it is
+// good.
+func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) Outcome {
+	defer c.Release()
+	w.tries++
+	w.attempts++
+	limit, byClient := w.limit(c)
+	w.turn = Attempt{
+		Target: w.target, Candidate: c,
+		Limit: limit, Idle: cmp.Or(c.Limits.Idle, w.target.Pool.Policy.Idle), Resume: w.target.Pool.Policy.Resume,
+		Number: w.attempts, Fallbacks: w.fallbacks,
+	}
+	defer w.ticket.Release() // for a panic on its way up; settled otherwise
+
+	out := x.Attempt(ctx, &w.turn)
+	if out.Class != retry.None {
+		w.settle(c, out, false, out.Final || out.Blameless || out.Class == retry.Timeout && byClient)
+		return out
+	}
+	recovered := w.ticket.Answered(time.Now())
+	w.delivered = true
+	out = x.Deliver(ctx, &w.turn)
+	w.settle(c, out, recovered, false)
+	if out.Class != retry.None { // the time for going on elsewhere
+		w.deadline, w.ownLimit = time.Now().Add(w.target.Pool.Policy.Deadline), false
+	}
+	return out
+}
+
+// settle tells the deployment's cooldown and the observer what the attempt came
+// to. recovered tells that its begin has ended a cooldown already. A blameless
+// failure, such as running into a limit that the client set, counts for nothing.
+func (w *walk) settle(c *selection.Candidate, out Outcome, recovered, blameless bool) {
+	now := time.Now()
+	var effect health.Effect
+	switch {
+	case out.Class == retry.None:
+		effect.Recovered = w.ticket.Succeed(now)
+	case out.Class == retry.Canceled, blameless:
+		w.ticket.Release()
+	default:
+		effect = w.fail(c, now, out)
+	}
+	effect.Recovered = effect.Recovered || recovered
+	w.remember(c, out)
+	if w.router.Observer != nil {
+		w.router.Observer.Attempted(&w.turn, out, effect)
+	}
+}
+
+// fail settles a failure that is the deployment's own. One at a time in a pool,
+// or two that fail together would each take the other for the one that stays.
+func (w *walk) fail(c *selection.Candidate, now time.Time, out Outcome) health.Effect {
+	p := w.target.Pool
+	p.failing.Lock()
+	defer p.failing.Unlock()
+	return w.ticket.Fail(now, health.Failure{
+		Class: out.Class, Wait: out.Wait, Stated: out.Stated,
+		Spare: func() bool { return w.spare(c, now) },
+	})
+}
+
+// remember keeps what the next decision needs.
+func (w *walk) remember(c *selection.Candidate, out Outcome) {
+	w.last = out
+	if i := slices.Index(w.tried, c); i >= 0 {
+		w.tried = slices.Delete(w.tried, i, i+1)
+	}
+	w.tried = append(w.tried, c)
+	if w.req.NoFallback { // what is tried again is the same deployment
+		w.candidates = w.tried
+	}
+	switch out.Class {
+	case retry.ContextWindow:
+		w.query.AboveWindow = max(w.query.AboveWindow, c.ContextWindow)
+		w.query.KnownWindow = true
+	case retry.ContentPolicy:
+		w.filteredBy = w.target.Pool
+	}
+}
+
+// spare tells whether counts may cool c: not when it is the last usable one of
+// a pool that has nothing to fall back to, and not beyond the share of its
+// order that may be out at once.
+func (w *walk) spare(c *selection.Candidate, now time.Time) bool {
+	alone, peers, out := true, 0, 0
+	for _, other := range w.target.Pool.For(w.req.Team) {
+		usable := other.Cooldown.Usable(now) && (other.Healthy == nil || other.Healthy())
+		if other != c && usable {
+			alone = false
+		}
+		if other.Order == c.Order {
+			peers++
+			if other != c && !usable {
+				out++
+			}
+		}
+	}
+	if alone && !w.hasFallback() {
+		return false
+	}
+	share := w.target.Pool.Policy.MaxEjected * float64(peers)
+	return out == 0 || float64(out+1) <= share+1e-9 // a share like 29% of 100 comes out just below 29
+}

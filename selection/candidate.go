@@ -1,0 +1,82 @@
+// Package selection chooses the deployment that serves a request: filters that
+// say why a deployment is out, order tiers, and the strategies that pick among
+// what is left. It knows no transport and no configuration format.
+package selection
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/llmrouter/caddy-llm-router/health"
+)
+
+// Candidate is a deployment as selection sees it. The plain fields are set
+// before the first request and do not change; the rest is safe for concurrent
+// use. A Candidate must not be copied.
+type Candidate struct {
+	// ID names the deployment within its pool.
+	ID string
+	// Order is the priority tier; the lowest order with a usable candidate serves.
+	Order int
+	// Weight, RPM and TPM are the shares that weighted strategies use, in that
+	// order of preference. Zero is "no share".
+	Weight, RPM, TPM float64
+	// MaxParallel is how many requests may be in flight; 0 is no limit.
+	MaxParallel int64
+	// ContextWindow is the model's window in tokens; 0 is unknown.
+	ContextWindow int
+	// Tags are the kinds of requests that the deployment is for.
+	Tags []string
+	// Teams are the teams that may use the deployment; none means everyone.
+	Teams []string
+
+	// Cooldown leaves the deployment out because of its own failures.
+	Cooldown *health.Cooldown
+	// Limiter counts requests and tokens per minute; nil is no limit.
+	Limiter *Limiter
+	// Healthy is the verdict of active health checks; nil is always healthy.
+	Healthy func() bool
+
+	// Limits are the deployment's own timeouts.
+	Limits Timeouts
+
+	// Upstream is what the candidate stands for, for the caller's own use.
+	Upstream any
+
+	inFlight atomic.Int64
+}
+
+// InFlight is the number of requests that the deployment is carrying.
+func (c *Candidate) InFlight() int64 { return c.inFlight.Load() }
+
+// Acquire takes a place among the requests in flight; false when all are
+// taken. Every success must be followed by one Release.
+func (c *Candidate) Acquire() bool {
+	if c.MaxParallel <= 0 {
+		c.inFlight.Add(1)
+		return true
+	}
+	// Counting first and looking then would for a moment refuse others a place
+	// that nobody takes.
+	for {
+		n := c.inFlight.Load()
+		if n >= c.MaxParallel {
+			return false
+		}
+		if c.inFlight.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// Release gives the place back.
+func (c *Candidate) Release() { c.inFlight.Add(-1) }
+
+// healthy is the verdict of active health checks.
+func (c *Candidate) healthy() bool { return c.Healthy == nil || c.Healthy() }
+
+// Strategy picks one of the usable candidates, which are of one order and
+// never empty. Pick must be safe for concurrent use and must not keep usable.
+type Strategy interface {
+	Pick(now time.Time, usable []*Candidate) *Candidate
+}

@@ -1,0 +1,117 @@
+package selection
+
+import (
+	"slices"
+	"time"
+)
+
+// Reason says why a candidate is out.
+type Reason uint8
+
+const (
+	// Usable is no reason: the candidate may serve.
+	Usable Reason = iota
+	// Team: the deployment is for other teams.
+	Team
+	// Tags: the deployment is for requests with other tags.
+	Tags
+	// ContextWindow: the prompt is known not to fit.
+	ContextWindow
+	// Unhealthy: active health checks say that it is down.
+	Unhealthy
+	// CoolingDown: its own failures keep it out for a while.
+	CoolingDown
+	// Tried: this request has tried it already.
+	Tried
+	// Limit: its requests or tokens of this minute are used up.
+	Limit
+	// Full: it carries as many requests as it may.
+	Full
+	// Order: a lower order is usable.
+	Order
+)
+
+var reasonNames = [...]string{
+	Usable: "", Team: "team", Tags: "tags", ContextWindow: "context_window", Unhealthy: "unhealthy",
+	CoolingDown: "cooldown", Tried: "tried", Limit: "limit", Full: "full", Order: "order",
+}
+
+// String is the name of the filter, as operators see it.
+func (r Reason) String() string { return reasonNames[r] }
+
+// Query is what the filters know of a request.
+type Query struct {
+	Now time.Time
+	// Tags that the request carries; see Match.
+	Tags TagSet
+	// Tokens is the request's size for rpm and tpm limits: the prompt's estimate.
+	Tokens int
+	// AboveWindow leaves out candidates whose window is known to be no larger
+	// than this many tokens, after a prompt was too long for one of that size;
+	// 0 is off.
+	AboveWindow int
+	// KnownWindow leaves out candidates of unknown window too.
+	KnownWindow bool
+	// Tried are the candidates that this request has tried.
+	Tried []*Candidate
+	// AnyHealth ignores active health checks.
+	AnyHealth bool
+}
+
+// Check gives the first reason that keeps c out, but for team and order, which
+// are not c's alone to decide.
+func (q *Query) Check(c *Candidate) Reason {
+	switch {
+	case !q.Tags.Match(c):
+		return Tags
+	case q.tooSmall(c):
+		return ContextWindow
+	case !q.AnyHealth && !c.healthy():
+		return Unhealthy
+	case !c.Cooldown.Usable(q.Now):
+		return CoolingDown
+	case slices.Contains(q.Tried, c):
+		return Tried
+	case c.Limiter != nil && !c.Limiter.Fits(q.Now, q.Tokens):
+		return Limit
+	case c.MaxParallel > 0 && c.InFlight() >= c.MaxParallel:
+		return Full
+	}
+	return Usable
+}
+
+func (q *Query) tooSmall(c *Candidate) bool {
+	if c.ContextWindow == 0 {
+		return q.KnownWindow
+	}
+	return c.ContextWindow <= q.AboveWindow
+}
+
+// Filter appends to dst the usable candidates of all that share the lowest
+// order, and returns it.
+func (q *Query) Filter(dst, all []*Candidate) []*Candidate {
+	first := len(dst)
+	for _, c := range all {
+		if len(dst) > first && c.Order > dst[first].Order {
+			continue
+		}
+		if q.Check(c) != Usable {
+			continue
+		}
+		if len(dst) > first && c.Order < dst[first].Order {
+			dst = dst[:first]
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// AllUnhealthy reports whether active health checks hold every candidate for down.
+func AllUnhealthy(all []*Candidate) bool {
+	for _, c := range all {
+		if c.healthy() {
+			return false
+		}
+	}
+	return len(all) > 0
+}
