@@ -1,0 +1,205 @@
+package upstreams
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/llmrouter/caddy-llm-router/health"
+	"github.com/llmrouter/caddy-llm-router/selection"
+)
+
+// Deployment is one way to serve a pool: an upstream address, the model name
+// it knows, a key, a weight, an order, limits.
+type Deployment struct {
+	// The deployment's name, unique in its pool; it appears in headers, logs and
+	// metrics.
+	ID string `json:"id"`
+
+	// The address: `scheme://host[:port][/prefix][?query]` with the scheme
+	// `http`, `https` or `h2c`, or `unix//path/to/socket`. A path prefix takes
+	// the place of a leading `/v1` of the request's path; the query is merged
+	// into the request's. Global placeholders such as `{env.GPU_1}` are replaced
+	// when the config is loaded. Not needed beside dynamic upstreams or a
+	// transport that needs no network.
+	BaseURL string `json:"base_url,omitempty"`
+
+	// The model name that is sent upstream. A `*` takes what the pool's `*`
+	// matched. Default: the pool's name, or in a wildcard pool the name that the
+	// client asked for.
+	Model string `json:"model,omitempty"`
+
+	// The key for the upstream. Write a placeholder such as
+	// `{env.OPENAI_API_KEY}` or `{file./run/secrets/key}`, which is replaced when
+	// the config is loaded, so that the key itself stays out of the config. With
+	// a key, the client's own credentials are not sent upstream.
+	APIKey string `json:"api_key,omitempty"`
+
+	// The header that carries the key. `Authorization` carries it as
+	// `Bearer <key>`, any other header as it is. Default: `Authorization`.
+	APIKeyHeader string `json:"api_key_header,omitempty"`
+
+	// The deployment's share among the usable ones of its order. 0 means only
+	// when nothing else is left. Default: 1 when another deployment of the pool
+	// has a weight; else `rpm`, else `tpm` is the weight, else all are equal.
+	Weight *float64 `json:"weight,omitempty"`
+
+	// The priority tier: the lowest order with a usable deployment serves, the
+	// others are backups. Default: 1.
+	Order *int `json:"order,omitempty"`
+
+	// How many requests the deployment takes in any minute. Default: no limit.
+	RPM int64 `json:"rpm,omitempty"`
+
+	// How many prompt tokens, by estimate, the deployment takes in any minute.
+	// Default: no limit.
+	TPM int64 `json:"tpm,omitempty"`
+
+	// How many requests may be in flight at once. Default: no limit.
+	MaxParallel int64 `json:"max_parallel,omitempty"`
+
+	// How long one attempt may take when the answer is not streamed.
+	// Default: the pool's.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// How long one streamed attempt may take until its first content event.
+	// Default: the pool's.
+	FirstTokenTimeout caddy.Duration `json:"first_token_timeout,omitempty"`
+
+	// The longest silence inside an answer that has begun. Default: the pool's.
+	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
+
+	// The model's context window in tokens: where a prompt goes that was too
+	// long for a smaller one. Default: unknown.
+	ContextWindow int `json:"context_window,omitempty"`
+
+	// The teams that the deployment is for. A team that has deployments of its
+	// own in a pool uses only those, and nobody else sees them. Default: everyone
+	// without deployments of their own.
+	Teams []string `json:"teams,omitempty"`
+
+	// What kinds of requests the deployment is for. A request with tags goes to
+	// the deployments with one of them, or else to those tagged `default`; one
+	// without tags to those tagged `default` where there are any.
+	Tags []string `json:"tags,omitempty"`
+
+	// What Caddy's reverse proxy can do for the deployment: its transport,
+	// header operations, dynamic upstreams and active health checks.
+	ReverseProxy *reverseproxy.Handler `json:"reverse_proxy,omitempty"`
+
+	base      baseURL
+	idHeader  []string // values as header maps want them
+	key       []string
+	ownKey    bool // the credentials sent upstream are not the client's
+	keyHeader string
+	proxy     *reverseproxy.Handler
+	transport http.RoundTripper
+	static    *reverseproxy.DialInfo
+	ops       []*headers.HeaderOps // the transport's, then the user's
+	described bool                 // the transport uses placeholders about its upstream
+	candidate *selection.Candidate
+}
+
+// provision sets up the deployment and its reverse proxy.
+func (d *Deployment) provision(ctx caddy.Context, cooldown *health.Config) error {
+	if err := d.validate(); err != nil {
+		return err
+	}
+	if err := d.resolve(); err != nil {
+		return err
+	}
+	if err := d.provisionProxy(ctx); err != nil {
+		return err
+	}
+	d.candidate = &selection.Candidate{
+		ID:            d.ID,
+		Order:         or(d.Order, 1),
+		RPM:           float64(d.RPM),
+		TPM:           float64(d.TPM),
+		MaxParallel:   d.MaxParallel,
+		ContextWindow: d.ContextWindow,
+		Tags:          d.Tags,
+		Teams:         d.Teams,
+		Cooldown:      health.New(cooldown),
+		Limiter:       selection.NewLimiter(d.RPM, d.TPM),
+		Limits: selection.Timeouts{
+			Whole:      time.Duration(d.Timeout),
+			FirstToken: time.Duration(d.FirstTokenTimeout),
+			Idle:       time.Duration(d.IdleTimeout),
+		},
+		Upstream: d,
+	}
+	if d.checksHealth() {
+		d.candidate.Healthy = d.proxy.Upstreams[0].Healthy
+	}
+	return nil
+}
+
+func (d *Deployment) validate() error {
+	switch {
+	case or(d.Weight, 0) < 0:
+		return errors.New("weight is negative")
+	case or(d.Order, 1) < 0:
+		return errors.New("order is negative")
+	case d.RPM < 0, d.TPM < 0, d.MaxParallel < 0, d.ContextWindow < 0:
+		return errors.New("rpm, tpm, max_parallel or context_window is negative")
+	case d.Timeout < 0, d.FirstTokenTimeout < 0, d.IdleTimeout < 0:
+		return errors.New("a timeout is negative")
+	case d.APIKeyHeader != "" && d.APIKey == "":
+		return errors.New("api_key_header without api_key")
+	}
+	return nil
+}
+
+// resolve replaces the global placeholders and takes the address apart. Errors
+// never show the key.
+func (d *Deployment) resolve() error {
+	d.idHeader = []string{d.ID}
+	repl := caddy.NewReplacer()
+	address, err := repl.ReplaceOrErr(d.BaseURL, true, true)
+	if err != nil {
+		return fmt.Errorf("base_url: %w", err)
+	}
+	if address != "" {
+		if d.base, err = parseBaseURL(address); err != nil {
+			return err
+		}
+	} else {
+		d.base = baseURL{scheme: "http", host: "localhost"}
+	}
+	key, err := repl.ReplaceOrErr(d.APIKey, true, true)
+	if err != nil {
+		return fmt.Errorf("api_key: %w", err)
+	}
+	if key == "" {
+		return nil
+	}
+	d.keyHeader = http.CanonicalHeaderKey(d.APIKeyHeader)
+	if d.keyHeader == "" || d.keyHeader == "Authorization" {
+		d.keyHeader, key = "Authorization", "Bearer "+key
+	}
+	d.key, d.ownKey = []string{key}, true
+	return nil
+}
+
+// cleanup releases what provision took, also when it failed halfway.
+func (d *Deployment) cleanup() error {
+	if d == nil || d.proxy == nil {
+		return nil
+	}
+	return d.proxy.Cleanup()
+}
+
+// modelFor is the model name to send for a request.
+func (d *Deployment) modelFor(asked, star string) string {
+	if d.Model == "" {
+		return asked
+	}
+	return strings.Replace(d.Model, "*", star, 1)
+}

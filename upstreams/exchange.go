@@ -1,0 +1,155 @@
+package upstreams
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/llmrouter/caddy-llm-router/internal/api"
+	"github.com/llmrouter/caddy-llm-router/internal/apireq"
+	"github.com/llmrouter/caddy-llm-router/internal/engine"
+	"github.com/llmrouter/caddy-llm-router/retry"
+)
+
+// Exchange carries one client's request to deployments and their answers back.
+// It implements engine.Exchange: what comes back is judged before anything is
+// written to the client.
+type Exchange struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	r       *http.Request
+	repl    *caddy.Replacer
+	body    *apireq.Body
+	facts   *apireq.Facts
+	form    bool
+	dialect api.Dialect
+
+	answer  answer
+	refusal refusal
+	stream  stream
+	watch   *watch
+	// committed tells that the client has the head of an answer, streaming that
+	// it was a stream's.
+	committed, streaming bool
+
+	roundTrip   sync.Mutex // protects inRoundTrip, and the header map while it is set
+	inRoundTrip bool
+}
+
+// NewExchange prepares the exchange for a request whose body has been read.
+// form tells that the body is a multipart form rather than JSON.
+func NewExchange(w http.ResponseWriter, r *http.Request, body *apireq.Body, facts *apireq.Facts, form bool) *Exchange {
+	return &Exchange{
+		w: w, control: http.NewResponseController(w), r: r,
+		repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer),
+		body: body, facts: facts, form: form,
+		dialect: api.DialectOf(r.URL.Path),
+	}
+}
+
+// Committed tells whether the client has the head of an answer.
+func (x *Exchange) Committed() bool { return x.committed }
+
+// Close ends what the last attempt left open.
+func (x *Exchange) Close() {
+	x.answer.close()
+	if x.watch != nil {
+		x.watch.stop()
+		x.watch = nil
+	}
+	x.stream.free()
+}
+
+// Attempt makes one round trip to a deployment and holds its answer back.
+func (x *Exchange) Attempt(ctx context.Context, a *engine.Attempt) engine.Outcome {
+	x.answer.close()
+	if x.watch != nil {
+		x.watch.stop()
+	}
+	x.watch = newWatch(ctx, a.Limit)
+	d := deploymentOf(a)
+	req, err := x.outgoing(x.watch.ctx, d, a)
+	if err != nil {
+		return engine.Outcome{Class: retry.Connection, Err: err}
+	}
+	x.setInRoundTrip(true)
+	res, err := d.transport.RoundTrip(req) //nolint:bodyclose // the answer is closed with the exchange
+	x.setInRoundTrip(false)
+	if err != nil {
+		return x.failed(ctx, err)
+	}
+	x.answer = newAnswer(res, x.dialect)
+	switch {
+	case !x.answer.good():
+		return x.refused(ctx, a)
+	case x.committed && !x.answer.streams:
+		return engine.Outcome{Class: retry.ServerError, Final: true, Err: errors.New("the answer to go on with is not a stream")}
+	case x.answer.streams:
+		return x.holdStream(ctx, a)
+	default:
+		return x.holdWhole(ctx, a)
+	}
+}
+
+func (x *Exchange) setInRoundTrip(on bool) {
+	x.roundTrip.Lock()
+	x.inRoundTrip = on
+	x.roundTrip.Unlock()
+}
+
+// Deliver passes the good answer of the last attempt on to the client.
+func (x *Exchange) Deliver(ctx context.Context, a *engine.Attempt) engine.Outcome {
+	if !x.committed {
+		x.writeHead(a)
+	}
+	x.watch.limit(a.Idle)
+	if x.answer.streams {
+		return x.deliverStream(ctx, a)
+	}
+	return x.deliverWhole(ctx)
+}
+
+// failed tells what an error of the transport or of reading an answer means.
+func (x *Exchange) failed(ctx context.Context, err error) engine.Outcome {
+	class := retry.Connection
+	switch {
+	case ctx.Err() != nil:
+		class = retry.Canceled
+	case context.Cause(x.watch.ctx) == errLimit, isTimeout(err):
+		class = retry.Timeout
+	}
+	return engine.Outcome{Class: class, Err: err}
+}
+
+// refused keeps an answer that is a failure, and tells which.
+func (x *Exchange) refused(ctx context.Context, a *engine.Attempt) engine.Outcome {
+	body, err := x.answer.readRefusal()
+	if err != nil && ctx.Err() != nil {
+		return engine.Outcome{Class: retry.Canceled, Err: err}
+	}
+	x.keep(a, body, err == nil)
+	return x.classified(a, retry.Classify(x.answer.res.StatusCode, x.answer.res.Header, body), body)
+}
+
+// classified makes the outcome of an answer of a known class.
+func (x *Exchange) classified(a *engine.Attempt, class retry.Class, body []byte) engine.Outcome {
+	if class == retry.None { // a status that is no success and says nothing
+		class = retry.ServerError
+	}
+	if class == retry.Auth && !deploymentOf(a).ownKey {
+		class = retry.ClientAuth
+	}
+	wait, stated := retry.Wait(x.answer.res.Header, body, time.Now())
+	return engine.Outcome{
+		Class: class, Wait: wait, Stated: stated,
+		// A client that asks for a path that does not exist must not take every
+		// deployment out.
+		Blameless: class == retry.NotFound && !retry.NamesModel(body),
+	}
+}
+
+func deploymentOf(a *engine.Attempt) *Deployment { return a.Candidate.Upstream.(*Deployment) }

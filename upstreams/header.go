@@ -1,0 +1,199 @@
+package upstreams
+
+import (
+	"maps"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/llmrouter/caddy-llm-router/internal/engine"
+)
+
+// The response headers that say how an answer came about.
+const (
+	HeaderPool       = "X-Llm-Pool"
+	HeaderDeployment = "X-Llm-Deployment"
+	HeaderAttempts   = "X-Llm-Attempts"
+	HeaderFallbacks  = "X-Llm-Fallbacks"
+)
+
+// notForwarded are the client's headers that do not reach a deployment: those
+// that concern one connection only (RFC 9110 section 7.6.1 and what Caddy's
+// reverse proxy adds to it), and those that the round trip sets itself.
+var notForwarded = map[string]bool{
+	"Alt-Svc": true, "Connection": true, "Proxy-Connection": true, "Keep-Alive": true,
+	"Proxy-Authenticate": true, "Proxy-Authorization": true, "Te": true, "Trailer": true,
+	"Transfer-Encoding": true, "Upgrade": true,
+	"Accept-Encoding": true, "Content-Length": true, "Expect": true,
+}
+
+// tellsClient are the headers that tell a provider who the client is.
+var tellsClient = map[string]bool{
+	"Via": true, "Forwarded": true, "X-Forwarded-For": true, "X-Forwarded-Proto": true,
+	"X-Forwarded-Host": true, "X-Forwarded-Port": true, "X-Real-Ip": true,
+}
+
+// credentials are the headers in which clients send keys.
+var credentials = map[string]bool{
+	"Authorization": true, "Api-Key": true, "X-Api-Key": true, "X-Goog-Api-Key": true,
+}
+
+// hopByHop are the headers of a response that concern one connection only.
+var hopByHop = [...]string{
+	"Alt-Svc", "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate",
+	"Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// routersOwn tells whether a header is one of those by which clients and router
+// speak to each other.
+func routersOwn(name string) bool { return strings.HasPrefix(name, "X-Llm-") }
+
+var (
+	noEncoding   = []string{"identity"}
+	noUserAgent  = []string{""}
+	viaCaddy     = "1.1 Caddy"
+	smallNumbers = [...][]string{{"0"}, {"1"}, {"2"}, {"3"}, {"4"}, {"5"}, {"6"}, {"7"}, {"8"}, {"9"}}
+)
+
+// outgoingHeader makes the headers of one attempt out of the client's.
+func (x *Exchange) outgoingHeader(d *Deployment) http.Header {
+	client := x.r.Header
+	h := make(http.Header, len(client)+4)
+	named := client["Connection"]
+	for name, values := range client {
+		if notForwarded[name] || tellsClient[name] || d.ownKey && credentials[name] || routersOwn(name) {
+			continue
+		}
+		if named != nil && connectionNames(named, name) {
+			continue
+		}
+		if len(d.ops) > 0 { // which may change values in place
+			values = slices.Clone(values)
+		}
+		h[name] = values
+	}
+	encoding, userAgent, key := noEncoding, noUserAgent, d.key
+	if len(d.ops) > 0 {
+		encoding, userAgent, key = slices.Clone(encoding), slices.Clone(userAgent), slices.Clone(key)
+	}
+	// The answer's bytes are read here, so they must not come compressed.
+	h["Accept-Encoding"] = encoding
+	if _, ok := h["User-Agent"]; !ok {
+		h["User-Agent"] = userAgent // or the transport would send its own
+	}
+	if _, ok := h["Idempotency-Key"]; !ok {
+		// Present and empty, it is not sent, and lets the transport replay a
+		// request whose kept-alive connection turned out to be closed.
+		h["Idempotency-Key"] = nil
+	}
+	if d.key != nil {
+		h[d.keyHeader] = key
+	}
+	return h
+}
+
+// connectionNames tells whether a Connection header names another one.
+func connectionNames(connection []string, name string) bool {
+	for _, list := range connection {
+		for field := range strings.SplitSeq(list, ",") {
+			if strings.EqualFold(textproto.TrimString(field), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// dropHopByHop removes from a response what concerns one connection only.
+func dropHopByHop(h http.Header) {
+	for _, list := range h["Connection"] {
+		for field := range strings.SplitSeq(list, ",") {
+			if field = textproto.TrimString(field); field != "" {
+				h.Del(field)
+			}
+		}
+	}
+	for _, name := range hopByHop {
+		delete(h, name)
+	}
+}
+
+// writeHead gives the client the head of the answer that is held.
+func (x *Exchange) writeHead(a *engine.Attempt) {
+	res := x.answer.res
+	x.copyHeader(deploymentOf(a), res.StatusCode, res.Header, strconv.Itoa(res.ProtoMajor)+"."+strconv.Itoa(res.ProtoMinor))
+	stamp(x.w.Header(), a)
+	if x.answer.streams { // to which an end may be added
+		delete(x.w.Header(), "Content-Length")
+	}
+	if x.answer.lengthKnown() && len(res.Trailer) == 0 {
+		x.w.Header()["Content-Length"] = []string{strconv.Itoa(len(x.answer.held))}
+	}
+	for name := range res.Trailer {
+		x.w.Header().Add("Trailer", name)
+	}
+	x.w.WriteHeader(res.StatusCode)
+	x.committed, x.streaming = true, x.answer.streams
+}
+
+// copyHeader puts an upstream's headers into the client's response.
+func (x *Exchange) copyHeader(d *Deployment, status int, from http.Header, version string) {
+	dropHopByHop(from)
+	if down := d.headerDown(); down != nil && (down.Require == nil || down.Require.Match(status, from)) {
+		down.ApplyTo(from, x.repl)
+	}
+	h := x.w.Header()
+	delete(h, "Server")
+	via := viaCaddy
+	if version != "1.1" {
+		via = version + " Caddy"
+	}
+	h["Via"] = append(h["Via"], via)
+	for name, values := range from {
+		if routersOwn(name) {
+			continue
+		}
+		if own := h[name]; own != nil {
+			values = append(slices.Clip(own), values...)
+		}
+		h[name] = values
+	}
+}
+
+// stamp sets the response headers that say how the answer came about.
+func stamp(h http.Header, a *engine.Attempt) {
+	h[HeaderPool] = []string{a.Target.Pool.Name}
+	h[HeaderDeployment] = deploymentOf(a).idHeader
+	h[HeaderAttempts] = Count(a.Number)
+	h[HeaderFallbacks] = Count(a.Fallbacks)
+}
+
+// Count is a small number as a header's value. It must not be changed.
+func Count(n int) []string {
+	if n < len(smallNumbers) {
+		return smallNumbers[n]
+	}
+	return []string{strconv.Itoa(n)}
+}
+
+// informational hands a 1xx answer on to the client. The transport calls it
+// from another goroutine, but never after the round trip is over.
+func (x *Exchange) informational(code int, header http.Header) {
+	x.roundTrip.Lock()
+	defer x.roundTrip.Unlock()
+	if !x.inRoundTrip || x.committed {
+		return
+	}
+	h := x.w.Header()
+	own := h.Clone()
+	header = header.Clone()
+	dropHopByHop(header)
+	for name, values := range header {
+		h[name] = append(h[name], values...)
+	}
+	x.w.WriteHeader(code)
+	clear(h)
+	maps.Copy(h, own)
+}

@@ -1,0 +1,188 @@
+package upstreams
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/llmrouter/caddy-llm-router/internal/apireq"
+	"github.com/llmrouter/caddy-llm-router/internal/engine"
+)
+
+// dialInfoKey is where Caddy's transports look for the address to dial: without
+// it a unix socket could not be reached.
+const dialInfoKey caddy.CtxKey = "reverse_proxy.dial_info"
+
+// outgoing makes the request for one attempt. It shares nothing with the
+// client's request that an attempt could change.
+func (x *Exchange) outgoing(ctx context.Context, d *Deployment, a *engine.Attempt) (*http.Request, error) {
+	dial, err := d.dialInfo(x.r, x.w, x.repl)
+	if err != nil {
+		return nil, err
+	}
+	ctx = context.WithValue(ctx, dialInfoKey, dial)
+	ctx = httptrace.WithClientTrace(ctx, x.passOnInformational())
+	host := d.base.host
+	if d.static == nil && d.BaseURL == "" {
+		host = dial.Address
+	}
+	req := (&http.Request{
+		Method:     x.r.Method,
+		URL:        d.target(x.r.URL, dial),
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1, ProtoMinor: 1,
+		Header: x.outgoingHeader(d),
+		Host:   host,
+	}).WithContext(ctx)
+	x.setBody(req, d, a)
+	if x.facts.Model == "" && x.r.URL.RawQuery != "" {
+		setQueryModel(req.URL, d.modelFor(a.Target.Model, a.Target.Star))
+	}
+	if len(d.ops) > 0 || d.described || d.headerDown() != nil {
+		x.describe(dial)
+	}
+	for _, ops := range d.ops {
+		ops.ApplyToRequest(req)
+	}
+	return req, nil
+}
+
+// target is the URL of the deployment for what the client asked for.
+func (d *Deployment) target(client *url.URL, dial reverseproxy.DialInfo) *url.URL {
+	u := &url.URL{Scheme: d.base.scheme, Host: dial.Address, RawQuery: d.base.rawQuery(client.RawQuery), ForceQuery: client.ForceQuery}
+	if (u.Scheme == "http" && dial.Port == "80") || (u.Scheme == "https" && dial.Port == "443") {
+		if u.Host = dial.Host; strings.Contains(u.Host, ":") {
+			u.Host = "[" + u.Host + "]"
+		}
+	}
+	if strings.HasPrefix(dial.Network, "unix") {
+		u.Host = d.base.host // a socket's path is no host; the dial info tells where to connect
+	}
+	u.Path, u.RawPath = d.base.paths(client)
+	return u
+}
+
+// setBody gives the request the client's body with only the model's value
+// replaced.
+func (x *Exchange) setBody(req *http.Request, d *Deployment, a *engine.Attempt) {
+	start, end, value := x.modelEdit(d.modelFor(a.Target.Model, a.Target.Star))
+	if n := len(x.body.Bytes()) - max(end-start, 0) + len(value); n <= smallBody {
+		x.setSmallBody(req, x.body.Append(make([]byte, 0, n), start, end, value))
+		return
+	}
+	body := x.body.NewReader(start, end, value)
+	req.Body, req.ContentLength = body, body.Len()
+	req.GetBody = func() (io.ReadCloser, error) { return x.body.NewReader(start, end, value), nil }
+}
+
+// smallBody is the size up to which a body is copied for an attempt. The
+// transport sends a body that it knows to be in memory together with the head,
+// and knows only the standard library's readers, which tell nobody when they
+// are done with pooled memory. A copy of this size costs less than a write to
+// the connection.
+const smallBody = 16 << 10
+
+// setSmallBody gives the request a body of its own.
+func (x *Exchange) setSmallBody(req *http.Request, body []byte) {
+	req.ContentLength = int64(len(body))
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+}
+
+// modelEdit says which bytes of the body make room for the model to send; a
+// negative start for none.
+func (x *Exchange) modelEdit(model string) (start, end int, value []byte) {
+	switch {
+	case x.facts.ModelStart < 0 && x.form, x.facts.ModelStart >= 0 && model == x.facts.Model:
+		return -1, -1, nil
+	case x.form:
+		return x.facts.ModelStart, x.facts.ModelEnd, []byte(model)
+	case x.facts.ModelStart >= 0:
+		return x.facts.ModelStart, x.facts.ModelEnd, apireq.JSONString(model)
+	}
+	return insertModel(x.body.Bytes(), model)
+}
+
+// setQueryModel replaces the model in the query of a request whose body names
+// none.
+func setQueryModel(u *url.URL, model string) {
+	if query := u.Query(); query.Has("model") {
+		query.Set("model", model)
+		u.RawQuery = query.Encode()
+	}
+}
+
+// insertModel makes room for a model in a JSON object that has none.
+func insertModel(body []byte, model string) (start, end int, value []byte) {
+	start = bytes.IndexByte(body, '{') + 1
+	value = append([]byte(`"model":`), apireq.JSONString(model)...)
+	for _, b := range body[start:] {
+		switch b {
+		case ' ', '\t', '\r', '\n':
+			continue
+		case '}':
+		default:
+			value = append(value, ',')
+		}
+		break
+	}
+	return start, start, value
+}
+
+// dialInfo tells where to connect to.
+func (d *Deployment) dialInfo(r *http.Request, w http.ResponseWriter, repl *caddy.Replacer) (reverseproxy.DialInfo, error) {
+	if d.static != nil {
+		return *d.static, nil
+	}
+	ups, err := d.proxy.DynamicUpstreams.GetUpstreams(r)
+	if err != nil {
+		return reverseproxy.DialInfo{}, fmt.Errorf("looking up upstreams: %w", err)
+	}
+	for _, u := range ups {
+		if u.Host == nil {
+			u.Host = new(reverseproxy.Host) // selection policies count on it
+		}
+	}
+	upstream := d.proxy.LoadBalancing.SelectionPolicy.Select(ups, r, w)
+	if upstream == nil {
+		return reverseproxy.DialInfo{}, fmt.Errorf("no upstream among %d", len(ups))
+	}
+	address, err := caddy.ParseNetworkAddress(repl.ReplaceAll(upstream.Dial, ""))
+	if err != nil {
+		return reverseproxy.DialInfo{}, fmt.Errorf("upstream address: %w", err)
+	}
+	return reverseproxy.DialInfo{
+		Upstream: upstream, Network: address.Network, Address: address.JoinHostPort(0),
+		Host: address.Host, Port: strconv.Itoa(int(address.StartPort)),
+	}, nil
+}
+
+// describe sets the placeholders that header operations may use, as Caddy's
+// reverse proxy does.
+func (x *Exchange) describe(dial reverseproxy.DialInfo) {
+	x.repl.Set("http.reverse_proxy.upstream.address", dial.String())
+	x.repl.Set("http.reverse_proxy.upstream.hostport", dial.Address)
+	x.repl.Set("http.reverse_proxy.upstream.host", dial.Host)
+	x.repl.Set("http.reverse_proxy.upstream.port", dial.Port)
+}
+
+// passOnInformational hands 1xx answers of the upstream on to the client, as
+// long as the client has not been given anything else.
+func (x *Exchange) passOnInformational() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+			x.informational(code, http.Header(header))
+			return nil
+		},
+	}
+}

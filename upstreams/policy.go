@@ -1,0 +1,373 @@
+package upstreams
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/llmrouter/caddy-llm-router/health"
+	"github.com/llmrouter/caddy-llm-router/internal/engine"
+	"github.com/llmrouter/caddy-llm-router/retry"
+)
+
+// Policy says how a pool chooses among its deployments and what it does about
+// time and failure. On the router it is the default of every pool; a pool
+// overrides what it sets.
+type Policy struct {
+	// How to pick among the usable deployments of the lowest order.
+	// Default: `weighted`.
+	StrategyRaw json.RawMessage `json:"strategy,omitempty" caddy:"namespace=http.llm_router.strategies inline_key=name"`
+
+	// Whether a request whose attempt failed is tried at once on another
+	// deployment of the pool. Default: true.
+	Failover *bool `json:"failover,omitempty"`
+
+	// How often, and after which wait, a pool is tried again when all of its
+	// deployments have failed a request.
+	Retries *Retries `json:"retries,omitempty"`
+
+	// When a deployment is left out because of its own failures, and for how long.
+	Cooldown *Cooldown `json:"cooldown,omitempty"`
+
+	// How long a request may take over all of its attempts until its answer
+	// begins. While another attempt could follow, one attempt gets at most three
+	// quarters of what is left. A client's `X-Stainless-Timeout` shortens it. An
+	// answer that has begun to stream is bounded by `idle_timeout` instead.
+	// Default: `10m`.
+	Deadline caddy.Duration `json:"deadline,omitempty"`
+
+	// How long one attempt may take when the answer is not streamed.
+	// Default: the deadline.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// How long one streamed attempt may take until its first content event;
+	// keep-alives do not count. Default: `timeout`.
+	FirstTokenTimeout caddy.Duration `json:"first_token_timeout,omitempty"`
+
+	// The longest silence inside an answer that has begun. Default: `2m`.
+	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
+
+	// Whether a stream that is cut after the client has part of it goes on from
+	// another deployment, as long as that one's text begins with exactly what the
+	// client already has. Without it, and on the first difference, the stream
+	// ends with an error event. Default: false.
+	Resume *bool `json:"resume,omitempty"`
+
+	// How long a deployment takes to get back to its full share after a
+	// cooldown. Default: 0, at once.
+	SlowStart caddy.Duration `json:"slow_start,omitempty"`
+
+	// Whether all deployments are used when active health checks hold every one
+	// of them for down. Default: true.
+	HealthPanic *bool `json:"health_panic,omitempty"`
+
+	// The pools to try, in this order, when this one has nothing left to try.
+	Fallback []string `json:"fallback,omitempty"`
+
+	// The pools to try when the prompt is too long for this one.
+	ContextWindowFallback []string `json:"context_window_fallback,omitempty"`
+
+	// The pools to try when a provider's content filter refused the request.
+	// Without it a filtered request is never sent elsewhere.
+	ContentPolicyFallback []string `json:"content_policy_fallback,omitempty"`
+
+	// How many other pools one request may move on to. Default: 5.
+	MaxFallbacks *int `json:"max_fallbacks,omitempty"`
+}
+
+// Retries says how often a pool is tried again once every deployment of it has
+// failed a request, and after which wait. Moving on to a deployment that has
+// not been tried is failover and costs no retry.
+type Retries struct {
+	// How many retries a request has in one pool. Default: 2.
+	Count *int `json:"count,omitempty"`
+
+	// Other counts for single error classes: `connection`, `timeout`,
+	// `rate_limit`, `quota`, `auth`, `not_found`, `overloaded`, `server_error`.
+	// Classes that trying again does not help (`timeout`, `quota`, `auth`,
+	// `not_found`) have none unless set here.
+	Classes map[string]int `json:"classes,omitempty"`
+
+	// The wait before the first retry; it doubles with each one. The real wait
+	// is a random part of it. Default: `500ms`.
+	InitialBackoff caddy.Duration `json:"initial_backoff,omitempty"`
+
+	// The longest backoff. Default: `8s`.
+	MaxBackoff caddy.Duration `json:"max_backoff,omitempty"`
+
+	// The longest `Retry-After` or backoff that is waited for when there is no
+	// fallback. Default: `60s`.
+	MaxWait caddy.Duration `json:"max_wait,omitempty"`
+
+	// The same when there is a fallback to go to instead. Default: `5s`.
+	MaxWaitWithFallback caddy.Duration `json:"max_wait_with_fallback,omitempty"`
+
+	// How many retries a pool makes at most, in percent of its requests of the
+	// last ten seconds. Default: 20.
+	BudgetPercent *float64 `json:"budget_percent,omitempty"`
+
+	// How many retries a second the budget always allows. Default: 3.
+	BudgetMinPerSecond *float64 `json:"budget_min_per_second,omitempty"`
+}
+
+// Cooldown says when a deployment is left out of selection because of its own
+// failures, and for how long. Rate limits, used-up quotas, refused keys and
+// unknown models cool a deployment at once; timeouts, refused connections,
+// overload and server errors count.
+type Cooldown struct {
+	// Never cool a deployment. Default: false.
+	Off bool `json:"off,omitempty"`
+
+	// How long a deployment is left out. Default: `5s`.
+	Duration caddy.Duration `json:"duration,omitempty"`
+
+	// A deployment is cooled when more than this percentage of its requests in
+	// the window failed. Default: 50.
+	FailureRate *float64 `json:"failure_rate,omitempty"`
+
+	// The rate is not judged below this many requests in the window. Default: 5.
+	MinRequests *int `json:"min_requests,omitempty"`
+
+	// The sliding window that failures are counted in. Default: `1m`.
+	Window caddy.Duration `json:"window,omitempty"`
+
+	// Instead of the rate: more failures than this in the window cool the
+	// deployment. Default: not set.
+	AllowedFails *int `json:"allowed_fails,omitempty"`
+
+	// The same for single error classes; such a class then does not cool at
+	// once, and its failures count by themselves.
+	Classes map[string]int `json:"classes,omitempty"`
+
+	// The longest `Retry-After` that is believed. Default: `5m`.
+	Max caddy.Duration `json:"max,omitempty"`
+
+	// A failure of the first request after a cooldown makes the next cooldown
+	// longer by this factor. Default: 2.
+	Growth *float64 `json:"growth,omitempty"`
+
+	// The longest cooldown that growth leads to. Default: `30s`.
+	GrowthMax caddy.Duration `json:"growth_max,omitempty"`
+
+	// The share of an order's deployments, in percent, that counts and rates may
+	// cool at the same time; one always may. Rate limits, quota and refused keys
+	// are not bounded by it. Default: 100.
+	MaxEjected *float64 `json:"max_ejected,omitempty"`
+}
+
+const (
+	defaultDeadline     = 10 * time.Minute
+	defaultIdleTimeout  = 2 * time.Minute
+	defaultMaxFallbacks = 5
+	defaultBudget       = 20.0
+	defaultBudgetMin    = 3.0
+)
+
+// Over gives the policy with what it leaves open taken from defaults. A cooldown
+// of the policy's own is on unless it says off itself.
+func (p Policy) Over(defaults Policy) Policy {
+	merged := inherit(reflect.ValueOf(p), reflect.ValueOf(defaults)).Interface().(Policy)
+	if p.Cooldown != nil && defaults.Cooldown != nil {
+		merged.Cooldown.Off = p.Cooldown.Off
+	}
+	return merged
+}
+
+// inherit gives value with its unset parts taken from defaults: field by field,
+// through pointers to structs and key by key in maps.
+func inherit(value, defaults reflect.Value) reflect.Value {
+	switch {
+	case defaults.IsZero():
+		return value
+	case value.IsZero():
+		return defaults
+	}
+	switch value.Kind() {
+	case reflect.Struct:
+		merged := reflect.New(value.Type()).Elem()
+		for i := range value.NumField() {
+			merged.Field(i).Set(inherit(value.Field(i), defaults.Field(i)))
+		}
+		return merged
+	case reflect.Pointer:
+		if value.Elem().Kind() != reflect.Struct {
+			return value
+		}
+		merged := reflect.New(value.Type().Elem())
+		merged.Elem().Set(inherit(value.Elem(), defaults.Elem()))
+		return merged
+	case reflect.Map:
+		merged := reflect.MakeMap(value.Type())
+		for _, from := range []reflect.Value{defaults, value} {
+			for _, key := range from.MapKeys() {
+				merged.SetMapIndex(key, from.MapIndex(key))
+			}
+		}
+		return merged
+	}
+	return value
+}
+
+func or[T any](p *T, def T) T {
+	if p != nil {
+		return *p
+	}
+	return def
+}
+
+func orDuration(d caddy.Duration, def time.Duration) time.Duration {
+	if d != 0 {
+		return time.Duration(d)
+	}
+	return def
+}
+
+// validate refuses values that make no sense, under their JSON names.
+func (p *Policy) validate() error {
+	for name, d := range map[string]caddy.Duration{
+		"deadline": p.Deadline, "timeout": p.Timeout, "first_token_timeout": p.FirstTokenTimeout,
+		"idle_timeout": p.IdleTimeout, "slow_start": p.SlowStart,
+	} {
+		if d < 0 {
+			return fmt.Errorf("%s is negative", name)
+		}
+	}
+	if p.MaxFallbacks != nil && *p.MaxFallbacks < 0 {
+		return fmt.Errorf("max_fallbacks is negative")
+	}
+	if err := p.Retries.validate(); err != nil {
+		return fmt.Errorf("retries: %w", err)
+	}
+	if err := p.Cooldown.validate(); err != nil {
+		return fmt.Errorf("cooldown: %w", err)
+	}
+	return nil
+}
+
+func (r *Retries) validate() error {
+	if r == nil {
+		return nil
+	}
+	if or(r.Count, 0) < 0 {
+		return fmt.Errorf("count is negative")
+	}
+	if r.InitialBackoff < 0 || r.MaxBackoff < 0 || r.MaxWait < 0 || r.MaxWaitWithFallback < 0 {
+		return fmt.Errorf("a wait is negative")
+	}
+	if or(r.BudgetPercent, 0) < 0 || or(r.BudgetMinPerSecond, 0) < 0 {
+		return fmt.Errorf("the budget is negative")
+	}
+	return validateClasses(r.Classes)
+}
+
+func (c *Cooldown) validate() error {
+	if c == nil {
+		return nil
+	}
+	if c.Duration < 0 || c.Window < 0 || c.Max < 0 || c.GrowthMax < 0 {
+		return fmt.Errorf("a duration is negative")
+	}
+	for name, percent := range map[string]*float64{"failure_rate": c.FailureRate, "max_ejected": c.MaxEjected} {
+		if percent != nil && (*percent < 0 || *percent > 100) {
+			return fmt.Errorf("%s is %v; expected a percentage from 0 to 100", name, *percent)
+		}
+	}
+	if or(c.Growth, 1) < 1 {
+		return fmt.Errorf("growth is below 1")
+	}
+	if or(c.MinRequests, 0) < 0 || or(c.AllowedFails, 0) < 0 {
+		return fmt.Errorf("a count is negative")
+	}
+	return validateClasses(c.Classes)
+}
+
+func validateClasses(classes map[string]int) error {
+	for name, n := range classes {
+		class, ok := retry.ParseClass(name)
+		if !ok || !class.Blames() {
+			return fmt.Errorf("%q is not an error class that counts against a deployment; expected one of %v", name, blamedClasses())
+		}
+		if n < 0 {
+			return fmt.Errorf("%s is negative", name)
+		}
+	}
+	return nil
+}
+
+// blamedClasses are the classes that a configuration may name.
+func blamedClasses() []string {
+	var names []string
+	for c := range retry.NumClasses {
+		if c.Blames() {
+			names = append(names, c.String())
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// engine turns the policy into what the engine works with; fallbacks are
+// resolved by the router, which knows the pools.
+func (p *Policy) engine() engine.Policy {
+	e := engine.Policy{
+		Retry:        p.Retries.engine(),
+		Deadline:     orDuration(p.Deadline, defaultDeadline),
+		Timeout:      time.Duration(p.Timeout),
+		FirstToken:   time.Duration(p.FirstTokenTimeout),
+		Idle:         orDuration(p.IdleTimeout, defaultIdleTimeout),
+		Resume:       or(p.Resume, false),
+		HealthPanic:  or(p.HealthPanic, true),
+		MaxEjected:   1,
+		MaxFallbacks: or(p.MaxFallbacks, defaultMaxFallbacks),
+	}
+	e.Retry.Failover = or(p.Failover, true)
+	if p.Cooldown != nil {
+		e.MaxEjected = or(p.Cooldown.MaxEjected, 100) / 100
+	}
+	return e
+}
+
+func (r *Retries) engine() retry.Policy {
+	p := retry.DefaultPolicy()
+	percent, perSecond := defaultBudget, defaultBudgetMin
+	if r != nil {
+		p.Retries = or(r.Count, p.Retries)
+		for name, n := range r.Classes {
+			class, _ := retry.ParseClass(name)
+			p.ClassRetries[class] = n
+		}
+		p.Backoff.Initial = orDuration(r.InitialBackoff, p.Backoff.Initial)
+		p.Backoff.Max = orDuration(r.MaxBackoff, p.Backoff.Max)
+		p.MaxWait = orDuration(r.MaxWait, p.MaxWait)
+		p.MaxWaitWithFallback = orDuration(r.MaxWaitWithFallback, p.MaxWaitWithFallback)
+		percent, perSecond = or(r.BudgetPercent, percent), or(r.BudgetMinPerSecond, perSecond)
+	}
+	p.Budget = retry.NewBudget(percent, perSecond)
+	return p
+}
+
+func (c *Cooldown) engine(slowStart caddy.Duration) *health.Config {
+	cfg := health.DefaultConfig()
+	cfg.SlowStart = time.Duration(slowStart)
+	if c == nil {
+		return cfg
+	}
+	cfg.Off = c.Off
+	cfg.Duration = orDuration(c.Duration, cfg.Duration)
+	cfg.FailureRate = or(c.FailureRate, cfg.FailureRate*100) / 100
+	cfg.MinRequests = or(c.MinRequests, cfg.MinRequests)
+	cfg.Window = orDuration(c.Window, cfg.Window)
+	cfg.AllowedFails = or(c.AllowedFails, cfg.AllowedFails)
+	for name, n := range c.Classes {
+		class, _ := retry.ParseClass(name)
+		cfg.ClassAllowed[class] = n
+	}
+	cfg.Max = orDuration(c.Max, cfg.Max)
+	cfg.Growth = or(c.Growth, cfg.Growth)
+	cfg.GrowthMax = orDuration(c.GrowthMax, cfg.GrowthMax)
+	return cfg
+}

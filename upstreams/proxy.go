@@ -1,0 +1,182 @@
+package upstreams
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+// provisionProxy sets up the deployment's reverse proxy: its transport, header
+// operations, upstreams and active health checks.
+func (d *Deployment) provisionProxy(ctx caddy.Context) error {
+	proxy := d.ReverseProxy
+	if proxy == nil {
+		proxy = new(reverseproxy.Handler)
+	}
+	if err := refuseConflicts(proxy); err != nil {
+		return err
+	}
+	if err := d.address(proxy); err != nil {
+		return err
+	}
+	if err := d.loadTransport(ctx, proxy); err != nil {
+		return err
+	}
+	d.transport = proxy.Transport
+	if d.prepareHealthChecks(proxy) {
+		proxy.Transport = probeTransport{proxy.Transport, proxy.HealthChecks.Active.ExpectStatus}
+	}
+	d.proxy = proxy // from here on there is something to clean up
+	if err := proxy.Provision(ctx); err != nil {
+		return err
+	}
+	if own, ok := d.transport.(reverseproxy.RequestHeaderOpsTransport); ok {
+		if _, plain := d.transport.(*reverseproxy.HTTPTransport); !plain { // that one sets Host, which we do
+			if ops := own.RequestHeaderOps(); ops != nil {
+				if err := ops.Provision(ctx); err != nil {
+					return fmt.Errorf("transport header operations: %w", err)
+				}
+				d.ops = append(d.ops, ops)
+			}
+		}
+	}
+	if proxy.Headers != nil && proxy.Headers.Request != nil {
+		d.ops = append(d.ops, proxy.Headers.Request)
+		d.ownKey = d.ownKey || setsCredentials(proxy.Headers.Request)
+	}
+	return nil
+}
+
+// refuseConflicts refuses what would fight the router for the request.
+func refuseConflicts(p *reverseproxy.Handler) error {
+	switch {
+	case p.LoadBalancing != nil && p.DynamicUpstreamsRaw == nil:
+		return errors.New("reverse_proxy.load_balancing: the pool chooses the deployment; write weight, order and retries")
+	case p.LoadBalancing != nil && (p.LoadBalancing.Retries != 0 || p.LoadBalancing.TryDuration != 0 ||
+		p.LoadBalancing.TryInterval != 0 || len(p.LoadBalancing.RetryMatchRaw) != 0):
+		return errors.New("reverse_proxy.load_balancing: only selection_policy may be set; write retries in the pool")
+	case len(p.Upstreams) != 0:
+		return errors.New("reverse_proxy.upstreams: write base_url, or one deployment for each address")
+	case len(p.HandleResponse) != 0:
+		return errors.New("reverse_proxy.handle_response: the router judges responses itself")
+	case p.Rewrite != nil:
+		return errors.New("reverse_proxy.rewrite: write a path prefix in base_url, or a rewrite directive before llm_router")
+	case p.RequestBuffers != 0, p.ResponseBuffers != 0:
+		return errors.New("reverse_proxy: request_buffers and response_buffers: the router buffers requests once; write max_body")
+	case p.FlushInterval != 0:
+		return errors.New("reverse_proxy.flush_interval: the router flushes event by event")
+	case len(p.TrustedProxies) != 0:
+		return errors.New("reverse_proxy.trusted_proxies: X-Forwarded-* is only sent by header_up; set trusted_proxies in the server options")
+	case p.HealthChecks != nil && p.HealthChecks.Passive != nil:
+		return errors.New("reverse_proxy.health_checks.passive: Caddy counts those by address; write cooldown and max_parallel")
+	case p.CBRaw != nil:
+		return errors.New("reverse_proxy.circuit_breaker: write cooldown")
+	}
+	return nil
+}
+
+// address gives the proxy its upstream.
+func (d *Deployment) address(proxy *reverseproxy.Handler) error {
+	switch {
+	case proxy.DynamicUpstreamsRaw != nil:
+		return nil
+	case d.base.dial != "":
+	case proxy.TransportRaw != nil && transportName(proxy.TransportRaw) != "http":
+		// Such a transport needs no address, but a proxy does.
+		d.base.dial = "localhost:80"
+	default:
+		return errors.New("no base_url; expected an address such as http://gpu-1:8000/v1")
+	}
+	network, err := caddy.ParseNetworkAddress(d.base.dial)
+	if err != nil {
+		return fmt.Errorf("base_url: %w", err)
+	}
+	upstream := &reverseproxy.Upstream{Dial: d.base.dial}
+	proxy.Upstreams = reverseproxy.UpstreamPool{upstream}
+	d.static = &reverseproxy.DialInfo{
+		Upstream: upstream,
+		Network:  network.Network,
+		Address:  network.JoinHostPort(0),
+		Host:     network.Host,
+		Port:     strconv.Itoa(int(network.StartPort)),
+	}
+	return nil
+}
+
+// loadTransport loads the transport before the proxy does, with TLS or h2c as
+// the address's scheme asks for.
+func (d *Deployment) loadTransport(ctx caddy.Context, proxy *reverseproxy.Handler) error {
+	raw := proxy.TransportRaw
+	if raw == nil {
+		raw = json.RawMessage(`{"protocol":"http"}`)
+	}
+	switch transportName(raw) {
+	case "fastcgi":
+		return errors.New("transport fastcgi does not speak to model servers")
+	case "http":
+		config := make(map[string]json.RawMessage)
+		if err := json.Unmarshal(raw, &config); err != nil {
+			return fmt.Errorf("transport: %w", err)
+		}
+		if _, ok := config["tls"]; !ok && d.base.scheme == "https" {
+			config["tls"] = json.RawMessage(`{}`)
+		}
+		if _, ok := config["versions"]; !ok && d.base.h2c {
+			config["versions"] = json.RawMessage(`["h2c"]`)
+		}
+		raw, _ = json.Marshal(config) // raw messages that were just parsed
+	}
+	d.described = bytes.Contains(raw, []byte("{http.reverse_proxy.upstream."))
+	proxy.TransportRaw = raw
+	mod, err := ctx.LoadModule(proxy, "TransportRaw")
+	if err != nil {
+		return fmt.Errorf("loading transport: %w", err)
+	}
+	transport, ok := mod.(http.RoundTripper)
+	if !ok {
+		return fmt.Errorf("transport %T cannot make round trips", mod)
+	}
+	if own, ok := mod.(reverseproxy.ProxyProtocolTransport); ok && own.ProxyProtocolEnabled() {
+		return errors.New("transport: proxy_protocol names one client for each connection; here clients share them")
+	}
+	proxy.Transport = transport
+	if tls, ok := transport.(reverseproxy.TLSTransport); ok && tls.TLSEnabled() {
+		d.base.scheme = "https"
+	}
+	return nil
+}
+
+func transportName(raw json.RawMessage) string {
+	var transport struct {
+		Protocol string `json:"protocol"`
+	}
+	_ = json.Unmarshal(raw, &transport) // what does not parse is refused when it is loaded
+	return transport.Protocol
+}
+
+// headerDown gives the user's operations on responses, if there are any.
+func (d *Deployment) headerDown() *headers.RespHeaderOps {
+	if d.proxy.Headers == nil {
+		return nil
+	}
+	return d.proxy.Headers.Response
+}
+
+// setsCredentials tells whether the operations put a key into requests.
+func setsCredentials(ops *headers.HeaderOps) bool {
+	for _, set := range []http.Header{ops.Set, ops.Add} {
+		for name := range set {
+			if credentials[http.CanonicalHeaderKey(name)] {
+				return true
+			}
+		}
+	}
+	return false
+}
