@@ -1,0 +1,219 @@
+// Package llmrouter provides a Caddy HTTP handler that puts one
+// OpenAI-compatible address in front of many model servers.
+package llmrouter
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/llmrouter/caddy-llm-router/internal/apireq"
+	// The guest modules that come with the router.
+	_ "github.com/llmrouter/caddy-llm-router/internal/cli"
+	"github.com/llmrouter/caddy-llm-router/internal/engine"
+	_ "github.com/llmrouter/caddy-llm-router/internal/mock"
+	_ "github.com/llmrouter/caddy-llm-router/selection/strategies"
+	"github.com/llmrouter/caddy-llm-router/upstreams"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// Handler routes requests of LLM clients to pools of model servers. It reads the
+// model that a request asks for, maps it to a pool, picks a deployment of the
+// pool by health, order and weight, and lets nothing reach the client before
+// the answer is known to be good: a failed attempt moves on to another
+// deployment, is tried again, or falls back to another pool.
+//
+// Errors of the router's own are JSON in the dialect of the path, OpenAI's or
+// Anthropic's, and are written by the router itself: `handle_errors` routes do
+// not see them.
+//
+// These placeholders are available after the handler has run:
+//
+// Placeholder | Description
+// ------------|---------------
+// `{http.llm_router.model}` | The model that the client asked for
+// `{http.llm_router.pool}` | The pool that answered, or the last one tried
+// `{http.llm_router.deployment}` | The deployment that answered, or the last one tried
+// `{http.llm_router.attempts}` | The number of round trips made
+// `{http.llm_router.fallbacks}` | The number of pools left behind
+// `{http.llm_router.error_class}` | What went wrong last; empty when the client got its answer
+type Handler struct {
+	// The model that a request asks for; placeholders are replaced for each
+	// request. Default: `model` in the body, JSON or form, or in the query.
+	Model string `json:"model,omitempty"`
+
+	// The team on whose behalf a request is made; placeholders are replaced for
+	// each request. Take it only from something trusted, such as
+	// `{http.auth.user.id}`. Default: none.
+	Team string `json:"team,omitempty"`
+
+	// What kind of request it is: tags that deployments carry. Placeholders are
+	// replaced for each request; a value with commas is several tags.
+	// Default: none.
+	Tags []string `json:"tags,omitempty"`
+
+	// The largest request body, in bytes; more is refused with 413. Bodies are
+	// held in memory while their request lasts. Default: 67108864 (64 MiB).
+	MaxBody int64 `json:"max_body,omitempty"`
+
+	// What to do about a model that no pool serves: `reject` answers 404
+	// `model_not_found`, `next` passes the request to the next handler, also
+	// when it names no model. Default: `reject`.
+	UnknownModel string `json:"unknown_model,omitempty"`
+
+	// What a request may set for itself, in the fields that LiteLLM's clients
+	// send; they are taken out of what goes upstream. `fallbacks`: `fallbacks`,
+	// `context_window_fallbacks`, `content_policy_fallbacks` and
+	// `disable_fallbacks`. `retries`: `num_retries`. `timeout`: `timeout`,
+	// `request_timeout` and `stream_timeout`. `tags`: `tags`, and `tags` in
+	// `metadata`. `mock_testing`: `mock_testing_fallbacks` and its siblings, which
+	// make a failure up. The middle three also as the headers
+	// `X-Litellm-Num-Retries`, `X-Litellm-Timeout`, `X-Litellm-Stream-Timeout`
+	// and `X-Litellm-Tags`. Default: none.
+	ClientOptions []string `json:"client_options,omitempty"`
+
+	upstreams.Policy
+
+	// What clients call models: public names, each with the deployments that
+	// serve it.
+	Pools []*upstreams.Pool `json:"pools,omitempty"`
+
+	// The pools to try when a pool has nothing left to try and no fallback of
+	// its own, or when no pool serves the model.
+	DefaultFallback []string `json:"default_fallback,omitempty"`
+
+	options apireq.OptionSet
+	router  engine.Router
+	created time.Time
+	logger  *zap.Logger
+}
+
+const (
+	defaultMaxBody = 64 << 20
+
+	rejectUnknown = "reject"
+	nextUnknown   = "next"
+)
+
+// CaddyModule returns the Caddy module information. Its receiver is a pointer
+// because health checks ask for it while Provision still writes the fields, all
+// of which a value would copy.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.llm_router",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision sets up the pools and connects them with their fallbacks.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	h.created = time.Now()
+	if h.MaxBody == 0 {
+		h.MaxBody = defaultMaxBody
+	}
+	if h.UnknownModel == "" {
+		h.UnknownModel = rejectUnknown
+	}
+	for _, name := range h.ClientOptions {
+		option, ok := clientOptions[name]
+		if !ok {
+			return fmt.Errorf("client_options: there is no %q; expected some of %v", name, clientOptionNames())
+		}
+		h.options |= option
+	}
+	if len(h.Pools) == 0 {
+		return errors.New("no pools")
+	}
+	directory := &h.router.Directory
+	for _, pool := range h.Pools {
+		if err := pool.Provision(ctx, h.Policy); err != nil {
+			return err
+		}
+		if name, ok := directory.Add(pool.Engine(), pool.Aliases...); !ok {
+			return fmt.Errorf("two pools are called %q", name)
+		}
+	}
+	h.router.Observer = observer{h.logger}
+	return h.connect()
+}
+
+// connect resolves the names of fallback pools.
+func (h *Handler) connect() error {
+	directory := &h.router.Directory
+	var err error
+	if directory.Default, err = h.targets(h.DefaultFallback, nil); err != nil {
+		return fmt.Errorf("default_fallback: %w", err)
+	}
+	for _, pool := range h.Pools {
+		general, contextWindow, contentPolicy := pool.Fallbacks()
+		e := pool.Engine()
+		if e.Fallback, err = h.targets(general, pool); err != nil {
+			return fmt.Errorf("pool %q: fallback: %w", pool.Name, err)
+		}
+		if e.ContextWindow, err = h.targets(contextWindow, pool); err != nil {
+			return fmt.Errorf("pool %q: context_window_fallback: %w", pool.Name, err)
+		}
+		if e.ContentPolicy, err = h.targets(contentPolicy, pool); err != nil {
+			return fmt.Errorf("pool %q: content_policy_fallback: %w", pool.Name, err)
+		}
+		directory.ContextFallbacks = directory.ContextFallbacks || len(e.ContextWindow) > 0
+	}
+	return nil
+}
+
+// targets finds the pools that a pool falls back to. A pool's own name is an
+// error where the pool itself wrote it, and left out where it comes from the
+// router's defaults.
+func (h *Handler) targets(names []string, of *upstreams.Pool) ([]engine.Target, error) {
+	var targets []engine.Target
+	for _, name := range names {
+		target, ok := h.router.Directory.Resolve(name)
+		if !ok {
+			return nil, fmt.Errorf("there is no pool %q", name)
+		}
+		if of != nil && target.Pool == of.Engine() {
+			if of.Names(name) {
+				return nil, fmt.Errorf("%q is the pool itself", name)
+			}
+			continue
+		}
+		targets = append(targets, target)
+	}
+	return targets, nil
+}
+
+// Validate refuses values that make no sense.
+func (h *Handler) Validate() error {
+	if h.MaxBody < 0 {
+		return errors.New("max_body is negative")
+	}
+	if h.UnknownModel != rejectUnknown && h.UnknownModel != nextUnknown {
+		return fmt.Errorf("unknown_model is %q; expected %s or %s", h.UnknownModel, rejectUnknown, nextUnknown)
+	}
+	return nil
+}
+
+// Cleanup releases what the pools took, also after a failed Provision.
+func (h *Handler) Cleanup() error {
+	var errs []error
+	for _, pool := range h.Pools {
+		errs = append(errs, pool.Cleanup())
+	}
+	return errors.Join(errs...)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,162 @@
+package llmrouter
+
+import (
+	"fmt"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/llmrouter/caddy-llm-router/internal/api"
+	"github.com/llmrouter/caddy-llm-router/internal/apireq"
+	"github.com/llmrouter/caddy-llm-router/internal/engine"
+	"github.com/llmrouter/caddy-llm-router/retry"
+)
+
+// scan reads the facts of a body: of a form where the request says that it is
+// one, else of JSON, whatever the type says; many clients state none.
+func scan(r *http.Request, body []byte) (facts apireq.Facts, form bool, err error) {
+	contentType := r.Header.Get("Content-Type")
+	const formData = "multipart/form-data"
+	if len(contentType) >= len(formData) && strings.EqualFold(contentType[:len(formData)], formData) {
+		_, params, err := mime.ParseMediaType(contentType)
+		if err != nil {
+			return facts, true, err
+		}
+		facts, err = apireq.ScanMultipart(body, params["boundary"])
+		return facts, true, err
+	}
+	facts, err = apireq.ScanJSON(body)
+	return facts, false, err
+}
+
+// model is the model that a request asks for: what the configuration says, else
+// the body, else the query; false when the query names more than one. What the
+// body says is not changed by it, to see what has to be replaced.
+func (h *Handler) model(r *http.Request, repl *caddy.Replacer, inBody string) (model string, ok bool) {
+	switch {
+	case h.Model != "":
+		return repl.ReplaceAll(h.Model, ""), true
+	case inBody != "" || r.URL.RawQuery == "":
+		return inBody, true
+	}
+	models := r.URL.Query()["model"]
+	return strings.Join(models, ""), len(models) <= 1
+}
+
+// request gathers what the engine has to know.
+func (h *Handler) request(r *http.Request, repl *caddy.Replacer, model string) *engine.Request {
+	req := &engine.Request{Model: model, Team: h.team(repl)}
+	for _, value := range h.Tags {
+		for tag := range strings.SplitSeq(repl.ReplaceAll(value, ""), ",") {
+			if tag = strings.TrimSpace(tag); tag != "" {
+				req.Tags = append(req.Tags, tag)
+			}
+		}
+	}
+	req.Timeout = secondsIn(r.Header["X-Stainless-Timeout"])
+	if values := r.Header["X-Stainless-Retry-Count"]; len(values) == 1 && values[0] != "0" {
+		req.Repeated = true
+	}
+	if values := r.Header["X-Llm-Fallback"]; len(values) == 1 && strings.EqualFold(values[0], "off") {
+		req.NoFallback = true
+	}
+	return req
+}
+
+// secondsIn reads a header that is a number of seconds; 0 for anything else.
+func secondsIn(values []string) time.Duration {
+	if len(values) != 1 {
+		return 0
+	}
+	seconds, err := strconv.ParseFloat(values[0], 64)
+	if err != nil || !(seconds > 0) || seconds > maxClientTimeout.Seconds() {
+		return 0
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// maxClientTimeout is the longest limit that a client can mean; more is taken
+// for none.
+const maxClientTimeout = 24 * time.Hour
+
+func (h *Handler) team(repl *caddy.Replacer) string {
+	if h.Team == "" {
+		return ""
+	}
+	return repl.ReplaceAll(h.Team, "")
+}
+
+// streams tells whether the answer will be a stream. Ollama's own paths stream
+// unless told not to.
+func streams(r *http.Request, facts *apireq.Facts) bool {
+	return facts.Stream || !facts.StreamSet && api.DialectOf(r.URL.Path).NDJSON()
+}
+
+// clientOptions are the names by which a configuration allows what a request
+// may set for itself.
+var clientOptions = map[string]apireq.OptionSet{
+	"fallbacks":    apireq.OptionFallbacks,
+	"retries":      apireq.OptionRetries,
+	"timeout":      apireq.OptionTimeout,
+	"tags":         apireq.OptionTags,
+	"mock_testing": apireq.OptionMockTesting,
+}
+
+func clientOptionNames() []string { return slices.Sorted(maps.Keys(clientOptions)) }
+
+// mocks are the failures that a request may ask for.
+var mocks = map[apireq.Mock]retry.Class{
+	apireq.MockFailure:       retry.ServerError,
+	apireq.MockContextWindow: retry.ContextWindow,
+	apireq.MockContentPolicy: retry.ContentPolicy,
+	apireq.MockRateLimit:     retry.RateLimit,
+	apireq.MockTimeout:       retry.Timeout,
+}
+
+// takeOptions lets the request set what it may, in the fields and headers that
+// LiteLLM's clients send, and gives the body without those fields.
+func (h *Handler) takeOptions(r *http.Request, body *apireq.Body, facts *apireq.Facts, req *engine.Request) (*apireq.Body, error) {
+	options, rest, err := apireq.TakeOptions(body.Bytes(), h.options, req.Model)
+	if err != nil {
+		return body, err
+	}
+	options.ReadHeader(r.Header, h.options)
+	if options.Timeout > 0 && (req.Timeout == 0 || options.Timeout < req.Timeout) {
+		req.Timeout = options.Timeout
+	}
+	req.FirstToken = options.StreamTimeout
+	req.Retries, req.RetriesSet = options.Retries, options.Retries >= 0
+	req.NoFallback = req.NoFallback || options.DisableFallbacks
+	req.Tags = append(req.Tags, options.Tags...)
+	req.Mock = mocks[options.Mock]
+	req.FallbacksSet = options.FallbacksSet
+	for _, list := range []struct {
+		names []string
+		into  *[]engine.Target
+	}{
+		{options.Fallbacks, &req.Fallbacks},
+		{options.ContextWindowFallbacks, &req.ContextWindow},
+		{options.ContentPolicyFallbacks, &req.ContentPolicy},
+	} {
+		for _, name := range list.names {
+			target, ok := h.router.Directory.Resolve(name)
+			if !ok || !target.Pool.Serves(req.Team) {
+				return body, fmt.Errorf("the fallback %q does not exist or you do not have access to it", name)
+			}
+			*list.into = append(*list.into, target)
+		}
+	}
+	if len(rest) == len(body.Bytes()) {
+		return body, nil
+	}
+	body.Release()
+	body = apireq.BodyOf(rest)
+	*facts, err = apireq.ScanJSON(rest)
+	return body, err
+}

@@ -1,0 +1,135 @@
+package llmrouter
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/llmrouter/caddy-llm-router/internal/api"
+	"github.com/llmrouter/caddy-llm-router/internal/apireq"
+	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/upstreams"
+)
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	switch {
+	case asksForModels(r):
+		return h.serveModels(w, r, h.team(repl))
+	case upstreams.IsUpgrade(r):
+		return h.serveUpgrade(w, r, repl, next)
+	case !carriesRequest(r.Method):
+		return next.ServeHTTP(w, r)
+	}
+	body, err := apireq.ReadBody(r.Body, r.ContentLength, h.MaxBody)
+	if err != nil {
+		return h.refuseBody(w, r, err)
+	}
+	defer func() { body.Release() }() // whichever it is by then
+	facts, form, err := scan(r, body.Bytes())
+	if err != nil && h.UnknownModel == nextUnknown {
+		return passOn(w, r, next, body)
+	}
+	if err != nil {
+		return refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
+	}
+	model, ok := h.model(r, repl, facts.Model)
+	if !ok {
+		return refuse(w, r, twoQueryModels)
+	}
+	req := h.request(r, repl, model)
+	route, ok := h.router.Resolve(model, req.Team)
+	switch {
+	case (!ok || model == "") && h.UnknownModel == nextUnknown:
+		return passOn(w, r, next, body)
+	case model == "":
+		return refuse(w, r, noModel)
+	case !ok:
+		return refuse(w, r, unknownModel(model))
+	}
+	if h.options != 0 && !form {
+		if body, err = h.takeOptions(r, body, &facts, req); err != nil {
+			return refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err)})
+		}
+	}
+	req.PromptTokens, req.Stream = facts.PromptTokens(), streams(r, &facts)
+	x := upstreams.NewExchange(w, r, body, &facts, form)
+	defer x.Close()
+	result := h.router.Serve(r.Context(), route, req, x)
+	h.report(repl, req, &result, x.Dropped())
+	if result.Class == retry.None {
+		return nil
+	}
+	return giveUp(w, r, x, &result)
+}
+
+// serveUpgrade takes a WebSocket or the like to a deployment, by the model in
+// its query.
+func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, next caddyhttp.Handler) error {
+	model, ok := h.model(r, repl, "")
+	if !ok {
+		return refuse(w, r, twoQueryModels)
+	}
+	req := h.request(r, repl, model)
+	route, ok := h.router.Resolve(model, req.Team)
+	switch {
+	case model == "", !ok && h.UnknownModel == nextUnknown:
+		return next.ServeHTTP(w, r)
+	case !ok:
+		return refuse(w, r, unknownModel(model))
+	}
+	result := h.router.Serve(r.Context(), route, req, upstreams.NewUpgrade(w, r))
+	h.report(repl, req, &result, 0)
+	if result.Class == retry.None {
+		return nil
+	}
+	return giveUp(w, r, nil, &result)
+}
+
+// carriesRequest tells whether a method can carry a request with a model.
+func carriesRequest(method string) bool {
+	switch method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		return true
+	}
+	return false
+}
+
+// passOn hands a request that is not the router's to the next handler, with its
+// body as it was.
+func passOn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, body *apireq.Body) error {
+	whole := body.NewReader(-1, -1, nil)
+	defer whole.Close()
+	r.Body, r.ContentLength = whole, whole.Len()
+	return next.ServeHTTP(w, r)
+}
+
+// refuseBody answers a request whose body could not be read.
+func (h *Handler) refuseBody(w http.ResponseWriter, r *http.Request, err error) error {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.Is(err, apireq.ErrTooLarge), errors.As(err, &tooLarge):
+		limit := h.MaxBody
+		if tooLarge != nil {
+			limit = min(limit, tooLarge.Limit)
+		}
+		return refuse(w, r, api.Error{
+			Status:  http.StatusRequestEntityTooLarge,
+			Message: "The request body is larger than " + strconv.FormatInt(limit, 10) + " bytes.", Code: "request_too_large",
+		})
+	// Before the context's end: Go's server ends the context after any failed read.
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return refuse(w, r, api.Error{Status: http.StatusRequestTimeout, Message: "The request body did not arrive in time.", Code: "request_timeout"})
+	case r.Context().Err() != nil, errors.Is(err, context.Canceled), errors.Is(err, io.ErrUnexpectedEOF):
+		w.WriteHeader(statusClientClosed)
+		return nil
+	}
+	return refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: "The request body could not be read."})
+}
