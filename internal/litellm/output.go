@@ -1,0 +1,167 @@
+package litellm
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/llmrouter/caddy-llm-router/upstreams"
+)
+
+type object = map[string]any
+
+// handler mirrors the JSON of the llm_router handler. That type's package
+// imports this one.
+type handler struct {
+	Handler string   `json:"handler"`
+	Tags    []string `json:"tags,omitempty"`
+	MaxBody int64    `json:"max_body,omitempty"`
+	upstreams.Policy
+	Pools           []*upstreams.Pool `json:"pools,omitempty"`
+	DefaultFallback []string          `json:"default_fallback,omitempty"`
+}
+
+// output writes the config: one server with the routes around the router.
+func output(g *general, router *handler) []byte {
+	router.MaxBody = g.maxBody
+	probes := object{
+		"match": []object{{"path": []string{"/health/liveliness", "/health/liveness", "/health/readiness"}}},
+		"handle": []object{{
+			"handler": "static_response", "status_code": http.StatusOK,
+			"headers": http.Header{"Content-Type": {"application/json"}},
+			"body":    `{"status":"healthy"}`,
+		}},
+	}
+	models := object{"handle": []any{
+		object{"handler": "headers", "request": object{"delete": g.headers()}},
+		router,
+		refusal(http.StatusNotFound, "There is nothing at this path.", "not_found"),
+	}}
+	routes := slices.Concat([]object{probes}, g.guards(), paths, []object{models})
+	config := object{"apps": object{"http": object{"servers": object{"litellm": object{
+		"listen":          []string{":" + g.port},
+		"automatic_https": object{"disable": true},
+		"routes":          routes,
+	}}}}}
+	adapted, err := json.Marshal(config)
+	if err != nil { // texts, numbers and lists always marshal
+		panic(err)
+	}
+	return adapted
+}
+
+// paths make every path what LiteLLM puts behind an api_base: without /v1. The
+// list of models has it, because the router looks for it there.
+var paths = []object{
+	{ // Azure's clients name the model in the path, and in the body too
+		"match": []object{{"path": []string{"/openai/deployments/*", "/engines/*"}}},
+		"handle": []object{{"handler": "rewrite", "path_regexp": []object{{
+			"find":    "^/(?:openai/deployments|engines)/.+?/(chat/completions|completions|embeddings|images/.+|audio/.+|responses)$",
+			"replace": "/$1",
+		}}}},
+	},
+	{
+		"match":  []object{{"method": []string{"GET", "HEAD"}, "path": []string{"/models", "/models/*"}}},
+		"handle": []object{{"handler": "rewrite", "uri": "/v1{http.request.uri}"}},
+	},
+	{
+		"match":  []object{{"path": []string{"/v1/*"}, "not": []object{{"path": []string{"/v1/models", "/v1/models/*"}}}}},
+		"handle": []object{{"handler": "rewrite", "strip_path_prefix": "/v1"}},
+	},
+}
+
+// handler gives the router with what counts for every pool.
+func (m *models) handler(pools []*upstreams.Pool) *handler {
+	cfg := m.cfg
+	h := &handler{Handler: "llm_router", Pools: pools}
+	h.Failover = &cfg.weightedFailover
+	h.Retries = cfg.retryPolicy(pools)
+	h.Cooldown = cfg.cooldown.policy()
+	h.MaxFallbacks = cfg.maxFallbacks
+	if cfg.strategy != "" {
+		h.StrategyRaw = json.RawMessage(`{"name":"` + cfg.strategy + `"}`)
+	}
+	h.DefaultFallback = m.defaults(cfg.fallbacks)
+	h.ContextWindowFallback = m.defaults(cfg.contextWindow)
+	h.ContentPolicyFallback = m.defaults(cfg.contentPolicy)
+	h.Timeout, h.FirstTokenTimeout = cfg.timeout, cfg.streamTimeout
+	h.Deadline = cfg.deadline(pools)
+	if cfg.timeout > defaultIdle {
+		h.IdleTimeout = cfg.timeout // or a silence would be cut that LiteLLM waits for
+	}
+	for _, pool := range pools {
+		for _, d := range pool.Deployments {
+			if len(d.Tags) > 0 {
+				h.Tags = []string{"{http.request.header.X-Litellm-Tags}"}
+			}
+		}
+	}
+	return h
+}
+
+// defaultIdle is the router's own idle_timeout.
+const defaultIdle = caddy.Duration(2 * time.Minute)
+
+// retryPolicy gives the router's retries. LiteLLM retries timeouts like other
+// failures, and has no budget for retries.
+func (cfg *settings) retryPolicy(pools []*upstreams.Pool) *upstreams.Retries {
+	r := &upstreams.Retries{Count: &cfg.retries, InitialBackoff: cfg.retryAfter, Classes: make(map[string]int)}
+	if cfg.retries > 0 {
+		r.Classes["timeout"] = cfg.retries
+	}
+	maps.Copy(r.Classes, cfg.retryClasses)
+	most := mostRetries(r)
+	for _, pool := range pools {
+		most = max(most, mostRetries(pool.Retries))
+	}
+	if most > 0 {
+		percent := 100 * float64(most)
+		r.BudgetPercent = &percent
+	}
+	return r
+}
+
+// mostRetries is how often a request is tried again at most.
+func mostRetries(r *upstreams.Retries) int {
+	if r == nil {
+		return 0
+	}
+	most := 0
+	if r.Count != nil {
+		most = *r.Count
+	}
+	for _, n := range r.Classes {
+		most = max(most, n)
+	}
+	return most
+}
+
+// deadline is the limit of a whole request, which LiteLLM does not have: what
+// the limits of its attempts add up to when one is set, else LiteLLM's default
+// for one attempt.
+func (cfg *settings) deadline(pools []*upstreams.Pool) caddy.Duration {
+	longest := max(cfg.timeout, cfg.streamTimeout)
+	if cfg.timeout == 0 {
+		longest = defaultTimeout
+	}
+	attempts := 1 + mostRetries(cfg.retryPolicy(pools))
+	for _, pool := range pools {
+		attempts = max(attempts, len(pool.Deployments))
+		for _, d := range pool.Deployments {
+			longest = max(longest, d.Timeout, d.FirstTokenTimeout)
+		}
+	}
+	if cfg.timeout == 0 && longest == defaultTimeout {
+		return defaultTimeout
+	}
+	hops := defaultHops
+	if cfg.maxFallbacks != nil {
+		hops = *cfg.maxFallbacks
+	}
+	total := time.Duration(longest).Seconds() * float64(attempts) * float64(1+hops)
+	return caddy.Duration(min(total, maxSeconds) * float64(time.Second))
+}

@@ -1,0 +1,171 @@
+package litellm
+
+import (
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// LiteLLM's defaults that are not the router's.
+const (
+	defaultRetries  = 2
+	defaultTimeout  = caddy.Duration(6000 * time.Second)
+	defaultCooldown = caddy.Duration(5 * time.Second)
+	defaultAllowed  = 3 // means the failure rate, not a count
+	defaultHops     = 5
+)
+
+// settings are router_settings and those of litellm_settings that LiteLLM's
+// router falls back to.
+type settings struct {
+	retries       int
+	retryAfter    caddy.Duration
+	retryClasses  map[string]int
+	groupClasses  map[string]map[string]int // by model group
+	groupPlaces   map[string]place
+	timeout       caddy.Duration // 0 is LiteLLM's default
+	streamTimeout caddy.Duration
+
+	cooldown cooldownSettings
+
+	fallbacks     *fallbacks
+	contextWindow *fallbacks
+	contentPolicy *fallbacks
+	maxFallbacks  *int
+
+	weightedFailover bool
+	strategy         string // the router's name for it; empty is the default
+	tagFiltering     bool
+	maxParallel      int64
+	ignoreInvalid    bool
+	aliases          *section
+}
+
+// readSettings reads router_settings and litellm_settings.
+func readSettings(root *section) *settings {
+	router, library := root.sub("router_settings"), root.sub("litellm_settings")
+	both := func(key string) (value, bool) {
+		v, ok := router.take(key)
+		other, also := library.take(key)
+		switch {
+		case ok && also:
+			other.warn("is not used, because router_settings.%s is set", key)
+		case !ok:
+			return other, also
+		}
+		return v, ok
+	}
+	cfg := &settings{retries: defaultRetries}
+	if v, ok := both("num_retries"); ok {
+		cfg.retries = int(v.whole())
+	}
+	if v, ok := router.take("retry_after"); ok {
+		cfg.retryAfter = v.seconds()
+	}
+	if v, ok := router.take("retry_policy"); ok {
+		cfg.retryClasses = v.section().classes("Retries", "is never tried again here")
+	}
+	cfg.readGroupPolicies(router)
+	cfg.readTimeouts(router, library)
+	cfg.cooldown.read(router, both)
+	cfg.fallbacks = readFallbacks(both("fallbacks"))
+	if v, ok := both("default_fallbacks"); ok {
+		cfg.fallbacks.addDefault(v)
+	}
+	cfg.contextWindow = readFallbacks(both("context_window_fallbacks"))
+	cfg.contentPolicy = readFallbacks(both("content_policy_fallbacks"))
+	if v, ok := both("max_fallbacks"); ok {
+		n := int(v.whole())
+		cfg.maxFallbacks = &n
+	}
+	cfg.aliases = router.sub("model_group_alias")
+	if aliases, ok := library.take("model_group_alias_map"); ok {
+		aliases.warn("is not a key of the proxy; write router_settings.model_group_alias")
+	}
+	cfg.readStrategy(router)
+	cfg.tagFiltering = router.on("enable_tag_filtering")
+	if v, ok := router.take("tag_filtering_match_any"); ok && !v.boolean() {
+		v.warn("has no counterpart: a deployment with any one of a request's tags is used")
+	}
+	if v, ok := router.take("default_max_parallel_requests"); ok {
+		cfg.maxParallel = v.whole()
+	}
+	cfg.ignoreInvalid = router.on("ignore_invalid_deployments")
+	cfg.readPreCallChecks(router)
+	router.rest(unsupportedRouter)
+	library.rest(unsupportedLibrary)
+	return cfg
+}
+
+func (cfg *settings) readGroupPolicies(router *section) {
+	cfg.groupClasses, cfg.groupPlaces = make(map[string]map[string]int), make(map[string]place)
+	for _, group := range router.sub("model_group_retry_policy").all() {
+		cfg.groupPlaces[group.key] = group.at
+		cfg.groupClasses[group.key] = group.section().classes("Retries", "is never tried again here")
+	}
+}
+
+// readTimeouts reads the limits of one attempt. The library's wins over the
+// router's, as in LiteLLM.
+func (cfg *settings) readTimeouts(router, library *section) {
+	if v, ok := router.take("timeout"); ok {
+		cfg.timeout = v.seconds()
+	}
+	if v, ok := library.take("request_timeout"); ok {
+		if cfg.timeout != 0 {
+			router.values["timeout"].warn("is not used, because litellm_settings.request_timeout is set")
+		}
+		cfg.timeout = v.seconds()
+	}
+	if v, ok := router.take("stream_timeout"); ok {
+		cfg.streamTimeout = v.seconds()
+	}
+}
+
+// strategies are the router's names for LiteLLM's.
+var strategies = map[string]string{
+	"simple-shuffle":         "",
+	"least-busy":             "least_busy",
+	"latency-based-routing":  "latency",
+	"usage-based-routing":    "usage",
+	"usage-based-routing-v2": "usage",
+	"cost-based-routing":     "cost",
+}
+
+// readStrategy reads how to pick, and whether to move on to another deployment:
+// LiteLLM does that for simple-shuffle only.
+func (cfg *settings) readStrategy(router *section) {
+	shuffle := true
+	if v, ok := router.take("routing_strategy"); ok {
+		name, known := strategies[v.text()]
+		if !known {
+			v.fail("%q is not a strategy; expected one of %s", v.text(), strings.Join(sortedKeys(strategies), ", "))
+		}
+		shuffle = name == ""
+		if _, err := caddy.GetModule("http.llm_router.strategies." + name); name != "" && err != nil {
+			v.warn("the strategy %s is not there yet; deployments are picked by weight", name)
+			name = ""
+		}
+		cfg.strategy = name
+	}
+	cfg.weightedFailover = router.on("enable_weighted_failover")
+	if cfg.weightedFailover && !shuffle {
+		router.values["enable_weighted_failover"].warn("has no effect, because LiteLLM fails over with the strategy simple-shuffle only")
+		cfg.weightedFailover = false
+	}
+}
+
+// readPreCallChecks reads optional_pre_call_checks, one of which the router
+// always does.
+func (cfg *settings) readPreCallChecks(router *section) {
+	v, ok := router.take("optional_pre_call_checks")
+	if !ok {
+		return
+	}
+	for _, item := range v.list() {
+		if check := item.text(); check != "enforce_model_rate_limits" {
+			item.warn("%s has no counterpart yet", check)
+		}
+	}
+}
