@@ -14,8 +14,8 @@ import (
 	"github.com/llmrouter/caddy-llm-router/internal/apireq"
 	// The guest modules that come with the router.
 	_ "github.com/llmrouter/caddy-llm-router/internal/cli"
-	_ "github.com/llmrouter/caddy-llm-router/internal/litellm"
 	"github.com/llmrouter/caddy-llm-router/internal/engine"
+	_ "github.com/llmrouter/caddy-llm-router/internal/litellm"
 	_ "github.com/llmrouter/caddy-llm-router/internal/mock"
 	_ "github.com/llmrouter/caddy-llm-router/selection/strategies"
 	"github.com/llmrouter/caddy-llm-router/upstreams"

@@ -60,9 +60,9 @@ func (h *Handler) serveModels(w http.ResponseWriter, r *http.Request, team strin
 }
 
 func (h *Handler) serveModel(w http.ResponseWriter, r *http.Request, id, team string) error {
-	target, ok := h.router.Directory.Resolve(id)
+	_, ok := h.router.Directory.ResolveFor(id, team)
 	switch {
-	case !ok || !target.Pool.Serves(team):
+	case !ok:
 		return refuse(w, r, unknownModel(id))
 	case r.Header.Get("Anthropic-Version") != "":
 		return writeJSON(w, h.anthropicModel(id))
@@ -101,8 +101,7 @@ func writeJSON(w http.ResponseWriter, v any) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	h := w.Header()
-	h[upstreams.HeaderAttempts], h[upstreams.HeaderFallbacks] = upstreams.Count(0), upstreams.Count(0)
+	upstreams.Stamp(w.Header(), "", "", 0, 0)
 	w.Write(body) //nolint:errcheck // a client that is gone needs no list
 	return nil
 }

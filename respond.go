@@ -22,9 +22,8 @@ const statusClientClosed = 499
 // refuse answers with an error of the router's own that trying again does not
 // mend.
 func refuse(w http.ResponseWriter, r *http.Request, e api.Error) error {
-	h := w.Header()
-	h.Set("X-Should-Retry", "false")
-	h[upstreams.HeaderAttempts], h[upstreams.HeaderFallbacks] = upstreams.Count(0), upstreams.Count(0)
+	w.Header().Set("X-Should-Retry", "false")
+	upstreams.Stamp(w.Header(), "", "", 0, 0)
 	return write(w, r, e)
 }
 
@@ -61,7 +60,7 @@ func unknownModel(model string) api.Error {
 
 // giveUp tells the client that its request has failed: with the last answer of
 // an upstream as it was, or where there was none with an error of the router's.
-func giveUp(w http.ResponseWriter, r *http.Request, x *upstreams.Exchange, res *engine.Result) error {
+func giveUp(w http.ResponseWriter, r *http.Request, x *upstreams.Exchange, req *engine.Request, res *engine.Result) error {
 	switch {
 	case r.Context().Err() != nil:
 		if x == nil || !x.Committed() {
@@ -77,19 +76,19 @@ func giveUp(w http.ResponseWriter, r *http.Request, x *upstreams.Exchange, res *
 		x.PassOnRefusal(res)
 		return nil
 	}
-	e := failure(res)
+	e := failure(req, res)
 	header := w.Header()
-	header[upstreams.HeaderPool] = []string{res.Pool.Name}
-	header[upstreams.HeaderAttempts] = upstreams.Count(res.Attempts)
-	header[upstreams.HeaderFallbacks] = upstreams.Count(res.Fallbacks)
+	upstreams.Stamp(header, res.Pool.Name, "", res.Attempts, res.Fallbacks)
 	adviseRetry(header, e.Status, res)
 	return write(w, r, e)
 }
 
 // failure is the router's own error for a request that no upstream answered.
-func failure(res *engine.Result) api.Error {
+func failure(req *engine.Request, res *engine.Result) api.Error {
 	pool := strconv.Quote(res.Pool.Name)
 	switch {
+	case res.Attempts == 0 && req.Mock != retry.None:
+		return mocked(res.Class)
 	case res.Unavailable && res.Limited:
 		return api.Error{
 			Status: http.StatusTooManyRequests, Code: "rate_limit_exceeded",
@@ -101,7 +100,7 @@ func failure(res *engine.Result) api.Error {
 			Message: "No deployment of " + pool + " is available at the moment.",
 		}
 	case res.Attempts == 0:
-		return unknownModel(res.Pool.Name)
+		return unknownModel(req.Model)
 	case res.Class == retry.Timeout:
 		return api.Error{
 			Status: http.StatusGatewayTimeout, Code: "upstream_timeout",
@@ -146,6 +145,9 @@ func sentence(err error) string {
 func paramOf(err error) string {
 	if scan, ok := errors.AsType[*apireq.ScanError](err); ok {
 		return scan.Param()
+	}
+	if option, ok := errors.AsType[*apireq.OptionError](err); ok {
+		return option.Field
 	}
 	return ""
 }

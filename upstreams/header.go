@@ -11,14 +11,6 @@ import (
 	"github.com/llmrouter/caddy-llm-router/internal/engine"
 )
 
-// The response headers that say how an answer came about.
-const (
-	HeaderPool       = "X-Llm-Pool"
-	HeaderDeployment = "X-Llm-Deployment"
-	HeaderAttempts   = "X-Llm-Attempts"
-	HeaderFallbacks  = "X-Llm-Fallbacks"
-)
-
 // notForwarded are the client's headers that do not reach a deployment: those
 // that concern one connection only (RFC 9110 section 7.6.1 and what Caddy's
 // reverse proxy adds to it), and those that the round trip sets itself.
@@ -51,10 +43,8 @@ var hopByHop = [...]string{
 func routersOwn(name string) bool { return strings.HasPrefix(name, "X-Llm-") }
 
 var (
-	noEncoding   = []string{"identity"}
-	noUserAgent  = []string{""}
-	viaCaddy     = "1.1 Caddy"
-	smallNumbers = [...][]string{{"0"}, {"1"}, {"2"}, {"3"}, {"4"}, {"5"}, {"6"}, {"7"}, {"8"}, {"9"}}
+	noEncoding  = []string{"identity"}
+	noUserAgent = []string{""}
 )
 
 // outgoingHeader makes the headers of one attempt out of the client's.
@@ -146,7 +136,7 @@ func (x *Exchange) copyHeader(d *Deployment, status int, from http.Header, versi
 	}
 	h := x.w.Header()
 	delete(h, "Server")
-	via := viaCaddy
+	via := "1.1 Caddy"
 	if version != "1.1" {
 		via = version + " Caddy"
 	}
@@ -160,22 +150,6 @@ func (x *Exchange) copyHeader(d *Deployment, status int, from http.Header, versi
 		}
 		h[name] = values
 	}
-}
-
-// stamp sets the response headers that say how the answer came about.
-func stamp(h http.Header, a *engine.Attempt) {
-	h[HeaderPool] = []string{a.Target.Pool.Name}
-	h[HeaderDeployment] = deploymentOf(a).idHeader
-	h[HeaderAttempts] = Count(a.Number)
-	h[HeaderFallbacks] = Count(a.Fallbacks)
-}
-
-// Count is a small number as a header's value. It must not be changed.
-func Count(n int) []string {
-	if n < len(smallNumbers) {
-		return smallNumbers[n]
-	}
-	return []string{strconv.Itoa(n)}
 }
 
 // informational hands a 1xx answer on to the client. The transport calls it

@@ -134,11 +134,18 @@ func TestCopyHeader(t *testing.T) {
 	}
 }
 
-func TestCount(t *testing.T) {
-	for n, want := range map[int]string{0: "0", 1: "1", 9: "9", 10: "10", 123: "123"} {
-		if got := Count(n); len(got) != 1 || got[0] != want {
-			t.Errorf("%d: got %q, want %q", n, got, want)
-		}
+func TestStamp(t *testing.T) {
+	h := make(http.Header)
+	Stamp(h, "p", "", 12, 0)
+	if _, ok := h["X-Llm-Deployment"]; ok || h.Get("X-LLM-Pool") != "p" || h.Get("X-LLM-Attempts") != "12" || h.Get("X-LLM-Fallbacks") != "0" {
+		t.Errorf("got %v, want the pool and both counts", h)
+	}
+	h["X-Llm-Attempts"][0] = "changed by another handler"
+	h["X-Llm-Pool"] = append(h["X-Llm-Pool"], "more")
+	other := make(http.Header)
+	Stamp(other, "p", "d", 12, 0)
+	if other.Get("X-LLM-Attempts") != "12" || other.Get("X-LLM-Deployment") != "d" {
+		t.Errorf("got %v, which another response has changed", other)
 	}
 }
 

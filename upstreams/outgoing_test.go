@@ -24,7 +24,7 @@ import (
 // bareDeployment is a deployment as provisioning leaves it, without a Caddy.
 func bareDeployment(t *testing.T, baseURL string) *Deployment {
 	t.Helper()
-	d := &Deployment{ID: "gpu-1", BaseURL: baseURL, idHeader: []string{"gpu-1"}, proxy: new(reverseproxy.Handler)}
+	d := &Deployment{ID: "gpu-1", BaseURL: baseURL, proxy: new(reverseproxy.Handler)}
 	var err error
 	if d.base, err = parseBaseURL(baseURL); err != nil {
 		t.Fatal(err)

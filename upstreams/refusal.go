@@ -56,10 +56,7 @@ func (x *Exchange) PassOnRefusal(res *engine.Result) {
 	f := &x.refusal
 	x.copyHeader(f.deployment, f.status, f.header, f.version)
 	h := x.w.Header()
-	h[HeaderPool] = []string{f.pool}
-	h[HeaderDeployment] = f.deployment.idHeader
-	h[HeaderAttempts] = Count(res.Attempts)
-	h[HeaderFallbacks] = Count(res.Fallbacks)
+	Stamp(h, f.pool, f.deployment.ID, res.Attempts, res.Fallbacks)
 	if f.whole {
 		h["Content-Length"] = []string{strconv.Itoa(len(f.body))}
 	} else {

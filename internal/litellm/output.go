@@ -17,9 +17,9 @@ type object = map[string]any
 // handler mirrors the JSON of the llm_router handler. That type's package
 // imports this one.
 type handler struct {
-	Handler string   `json:"handler"`
-	Tags    []string `json:"tags,omitempty"`
-	MaxBody int64    `json:"max_body,omitempty"`
+	Handler       string   `json:"handler"`
+	ClientOptions []string `json:"client_options,omitempty"`
+	MaxBody       int64    `json:"max_body,omitempty"`
 	upstreams.Policy
 	Pools           []*upstreams.Pool `json:"pools,omitempty"`
 	DefaultFallback []string          `json:"default_fallback,omitempty"`
@@ -77,7 +77,11 @@ var paths = []object{
 // handler gives the router with what counts for every pool.
 func (m *models) handler(pools []*upstreams.Pool) *handler {
 	cfg := m.cfg
-	h := &handler{Handler: "llm_router", Pools: pools}
+	h := &handler{
+		Handler: "llm_router", Pools: pools,
+		// What LiteLLM lets every request set for itself.
+		ClientOptions: []string{"fallbacks", "retries", "timeout", "mock_testing"},
+	}
 	h.Failover = &cfg.weightedFailover
 	h.Retries = cfg.retryPolicy(pools)
 	h.Cooldown = cfg.cooldown.policy()
@@ -93,12 +97,9 @@ func (m *models) handler(pools []*upstreams.Pool) *handler {
 	if cfg.timeout > defaultIdle {
 		h.IdleTimeout = cfg.timeout // or a silence would be cut that LiteLLM waits for
 	}
-	for _, pool := range pools {
-		for _, d := range pool.Deployments {
-			if len(d.Tags) > 0 {
-				h.Tags = []string{"{http.request.header.X-Litellm-Tags}"}
-			}
-		}
+	tagged := func(d *upstreams.Deployment) bool { return len(d.Tags) > 0 }
+	if slices.ContainsFunc(pools, func(p *upstreams.Pool) bool { return slices.ContainsFunc(p.Deployments, tagged) }) {
+		h.ClientOptions = append(h.ClientOptions, "tags")
 	}
 	return h
 }
