@@ -25,8 +25,8 @@ type Budget struct {
 }
 
 // NewBudget returns a Budget that allows percent retries for every 100 requests,
-// and minPerSecond retries a second whatever the number of requests. Values that
-// are negative or no numbers count as zero.
+// and no fewer than minPerSecond retries a second however few the requests.
+// Values that are negative or no numbers count as zero.
 func NewBudget(percent, minPerSecond float64) *Budget {
 	return &Budget{
 		share:  atLeastZero(percent) / 100,
@@ -69,7 +69,7 @@ func (b *Budget) Withdraw(now time.Time) bool {
 		requests += tally(b.deposits[i].Load()).countAt(second)
 		retries += b.withdrawals[i].countAt(second)
 	}
-	if float64(retries+1) > b.spared+b.share*float64(requests) {
+	if float64(retries+1) > max(b.spared, b.share*float64(requests)) {
 		return false
 	}
 	slot := &b.withdrawals[second%budgetWindow]

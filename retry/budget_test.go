@@ -32,7 +32,8 @@ func TestBudgetAllows(t *testing.T) {
 		requests, want        int
 	}{
 		{"the minimum without requests", 20, 3, 0, 30},
-		{"the minimum and the share", 20, 3, 100, 50},
+		{"the minimum above the share", 20, 3, 100, 30},
+		{"the share above the minimum", 20, 3, 200, 40},
 		{"the share alone", 20, 0, 100, 20},
 		{"no part of a retry", 20, 0, 4, 0},
 		{"one for five", 20, 0, 5, 1},

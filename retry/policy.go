@@ -18,7 +18,8 @@ type Policy struct {
 	MaxWait time.Duration
 	// MaxWaitWithFallback is the same when there is a fallback to go to instead.
 	MaxWaitWithFallback time.Duration
-	// Budget limits retries over all requests; nil: no limit.
+	// Budget limits retries over all requests, and failovers to what keeps
+	// failing; nil: no limit.
 	Budget *Budget
 }
 

@@ -44,6 +44,8 @@ type Candidate struct {
 	Upstream any
 
 	inFlight atomic.Int64
+	failures atomic.Int32 // since the last good answer
+	failedAt atomic.Int64 // when the latest was, in Unix nanoseconds
 }
 
 // InFlight is the number of requests that the deployment is carrying.
@@ -71,6 +73,32 @@ func (c *Candidate) Acquire() bool {
 
 // Release gives the place back.
 func (c *Candidate) Release() { c.inFlight.Add(-1) }
+
+// failingAfter failures in a row, the latest no longer ago than failingFor, make
+// a deployment a poor place to fail over to.
+const (
+	failingAfter = 5
+	failingFor   = 10 * time.Second
+)
+
+// Answered notes a good answer, or the begin of one.
+func (c *Candidate) Answered() {
+	if c.failures.Load() != 0 {
+		c.failures.Store(0)
+	}
+}
+
+// Failed notes a failure of the deployment's own.
+func (c *Candidate) Failed(now time.Time) {
+	c.failedAt.Store(now.UnixNano())
+	c.failures.Add(1)
+}
+
+// Failing reports whether the deployment has lately done nothing but fail. It
+// says so long before the rates of a cooldown do where much went well before.
+func (c *Candidate) Failing(now time.Time) bool {
+	return c.failures.Load() >= failingAfter && now.UnixNano()-c.failedAt.Load() < int64(failingFor)
+}
 
 // healthy is the verdict of active health checks.
 func (c *Candidate) healthy() bool { return c.Healthy == nil || c.Healthy() }

@@ -3,9 +3,6 @@ package apireq
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -65,21 +62,25 @@ type Options struct {
 	// Mock asks for a failure of the first pool.
 	Mock Mock
 
-	model string // that the request asks for
+	models []string // the names of what the request asks for
 }
 
-// maxOptionList bounds lists that come from a client.
-const maxOptionList = 32
+// OptionError is an option that the router cannot take.
+type OptionError struct {
+	// Field is the field of the body at fault.
+	Field string
+	// Problem goes on with the sentence that the field begins.
+	Problem string
+}
 
-// errOption is an option of the wrong type.
-var errOption = errors.New("is not what the router expects of it")
+func (e *OptionError) Error() string { return strconv.Quote(e.Field) + " " + e.Problem }
 
 // TakeOptions reads the options that are allowed from a JSON body that ScanJSON
 // has accepted, and gives the body without them; the body itself when it has
-// none. model is the one that the request asks for, for lists by model. A value
-// of the wrong type is an error that names the field.
-func TakeOptions(body []byte, allowed OptionSet, model string) (Options, []byte, error) {
-	options := Options{Retries: -1, model: model}
+// none. models are the names of what the request asks for, for lists by model.
+// A value of the wrong type is an *OptionError.
+func TakeOptions(body []byte, allowed OptionSet, models ...string) (Options, []byte, error) {
+	options := Options{Retries: -1, models: models}
 	m, err := membersOf(body)
 	if err != nil {
 		return options, body, err
@@ -90,7 +91,7 @@ func TakeOptions(body []byte, allowed OptionSet, model string) (Options, []byte,
 	for m.next() {
 		taken, err := options.take(string(m.key), body[m.start:m.end], allowed)
 		if err != nil {
-			return options, body, fmt.Errorf("%q %w", m.key, err)
+			return options, body, &OptionError{Field: string(m.key), Problem: err.Error()}
 		}
 		if taken {
 			from, to := m.keyAt, m.end
@@ -132,6 +133,13 @@ func (o *Options) ReadHeader(h http.Header, allowed OptionSet) {
 		return
 	}
 	for tag := range strings.SplitSeq(h.Get("X-Litellm-Tags"), ",") {
+		o.addTags([]string{tag})
+	}
+}
+
+// addTags adds tags from one of the places where they may stand.
+func (o *Options) addTags(tags []string) {
+	for _, tag := range tags {
 		if tag = strings.TrimSpace(tag); tag != "" && len(o.Tags) < maxOptionList {
 			o.Tags = append(o.Tags, tag)
 		}
@@ -156,12 +164,12 @@ func (o *Options) take(key string, value []byte, allowed OptionSet) (taken bool,
 	}
 	switch key {
 	case "fallbacks":
-		o.Fallbacks, err = modelList(value, o.model)
+		o.Fallbacks, err = modelList(value, o.models)
 		o.FallbacksSet = o.Fallbacks != nil
 	case "context_window_fallbacks":
-		o.ContextWindowFallbacks, err = modelList(value, o.model)
+		o.ContextWindowFallbacks, err = modelList(value, o.models)
 	case "content_policy_fallbacks":
-		o.ContentPolicyFallbacks, err = modelList(value, o.model)
+		o.ContentPolicyFallbacks, err = modelList(value, o.models)
 	case "disable_fallbacks":
 		o.DisableFallbacks, err = boolean(value)
 	case "num_retries":
@@ -171,11 +179,13 @@ func (o *Options) take(key string, value []byte, allowed OptionSet) (taken bool,
 	case "stream_timeout":
 		o.StreamTimeout, err = seconds(value)
 	case "tags":
-		o.Tags, err = texts(value)
+		var tags []string
+		tags, err = texts(value)
+		o.addTags(tags)
 	case "metadata":
 		var metadata struct{ Tags []string }
 		if json.Unmarshal(value, &metadata) == nil && len(metadata.Tags) <= maxOptionList {
-			o.Tags = append(o.Tags, metadata.Tags...)
+			o.addTags(metadata.Tags)
 		}
 		return false, nil // the upstream may want it too
 	default:
@@ -206,87 +216,4 @@ var mocks = map[string]Mock{
 	"mock_testing_content_policy_fallbacks": MockContentPolicy,
 	"mock_testing_rate_limit_error":         MockRateLimit,
 	"mock_timeout":                          MockTimeout,
-}
-
-// modelList reads the ways in which clients name fallbacks: a list of names, of
-// objects {"model": name}, or of objects {model asked for: [names]}. An object
-// that would change more than the model is refused: the router sends the body
-// as it is.
-func modelList(value []byte, model string) ([]string, error) {
-	if string(value) == "null" {
-		return nil, nil
-	}
-	var entries []json.RawMessage
-	if json.Unmarshal(value, &entries) != nil || len(entries) > maxOptionList {
-		return nil, errOption
-	}
-	list := []string{}
-	for _, entry := range entries {
-		var name string
-		if json.Unmarshal(entry, &name) == nil {
-			list = append(list, name)
-			continue
-		}
-		var object map[string]json.RawMessage
-		if json.Unmarshal(entry, &object) != nil || len(object) != 1 {
-			return nil, errOption
-		}
-		if raw, ok := object["model"]; ok && json.Unmarshal(raw, &name) == nil {
-			list = append(list, name)
-			continue
-		}
-		for of, raw := range object {
-			names, err := texts(raw)
-			if err != nil {
-				return nil, err
-			}
-			if of == model || of == "*" {
-				list = append(list, names...)
-			}
-		}
-	}
-	return list, nil
-}
-
-func texts(value []byte) ([]string, error) {
-	if string(value) == "null" {
-		return nil, nil
-	}
-	var list []string
-	if json.Unmarshal(value, &list) != nil || len(list) > maxOptionList {
-		return nil, errOption
-	}
-	return list, nil
-}
-
-func boolean(value []byte) (bool, error) {
-	switch string(value) {
-	case "true":
-		return true, nil
-	case "false", "null":
-		return false, nil
-	}
-	return false, errOption
-}
-
-func retries(value []byte) (int, error) {
-	if string(value) == "null" {
-		return -1, nil
-	}
-	n, err := strconv.Atoi(string(value))
-	if err != nil || n < 0 {
-		return -1, errOption
-	}
-	return min(n, maxOptionList), nil
-}
-
-func seconds(value []byte) (time.Duration, error) {
-	if string(value) == "null" {
-		return 0, nil
-	}
-	f, err := strconv.ParseFloat(strings.TrimSpace(string(value)), 64)
-	if err != nil || !(f > 0) || f > math.MaxInt64/float64(time.Second) {
-		return 0, errOption
-	}
-	return time.Duration(f * float64(time.Second)), nil
 }

@@ -47,7 +47,7 @@ func TestTakeOptions(t *testing.T) {
 		},
 		"fallbacks as objects": {
 			body: `{"fallbacks":[{"model":"b"},{"a":["c"]},{"other":["d"]},{"*":["e"]}]}`, rest: `{}`, allowed: allOptions,
-			want: Options{Fallbacks: []string{"b", "c", "e"}, FallbacksSet: true},
+			want: Options{Fallbacks: []string{"b", "c"}, FallbacksSet: true},
 		},
 		"no fallbacks at all": {
 			body: `{"fallbacks":[]}`, rest: `{}`, allowed: allOptions,
@@ -60,6 +60,10 @@ func TestTakeOptions(t *testing.T) {
 		"tags from both places": {
 			body: `{"tags":["x"],"metadata":{"tags":["y"],"k":1}}`, rest: `{"metadata":{"tags":["y"],"k":1}}`, allowed: allOptions,
 			want: Options{Tags: []string{"x", "y"}},
+		},
+		"tags from both places, the other way": {
+			body: `{"metadata":{"tags":["y"," "]},"tags":[" x ",""]}`, rest: `{"metadata":{"tags":["y"," "]}}`, allowed: allOptions,
+			want: Options{Tags: []string{"y", "x"}},
 		},
 		"null is not set": {
 			body: `{"fallbacks":null,"num_retries":null,"stream_timeout":null}`, rest: `{}`, allowed: allOptions,
@@ -90,7 +94,7 @@ func TestTakeOptions(t *testing.T) {
 			if got.String() != want.String() {
 				t.Errorf("rest: got %s, want %s", &got, &want)
 			}
-			test.want.model = "a"
+			test.want.models = []string{"a"}
 			if !reflect.DeepEqual(options, test.want) {
 				t.Errorf("options: got %+v, want %+v", options, test.want)
 			}
@@ -101,6 +105,8 @@ func TestTakeOptions(t *testing.T) {
 func TestTakeOptionsRefusesWrongTypes(t *testing.T) {
 	for _, body := range []string{
 		`{"fallbacks":"b"}`, `{"fallbacks":[1]}`, `{"fallbacks":[{"model":"b","messages":[]}]}`, `{"fallbacks":[{"a":"b"}]}`,
+		`{"fallbacks":[""]}`, `{"fallbacks":[null]}`, `{"fallbacks":[{"model":null}]}`, `{"fallbacks":[{"a":[""]}]}`, `{"fallbacks":["a\u0000"]}`,
+		`{"fallbacks":["` + strings.Repeat("x", MaxModelLen+1) + `"]}`, `{"fallbacks":[` + strings.Repeat(`{"a":["x","x"]},`, 20) + `"x"]}`,
 		`{"num_retries":"many"}`, `{"num_retries":-1}`, `{"num_retries":1.5}`,
 		`{"timeout":0}`, `{"timeout":-1}`, `{"timeout":"5"}`, `{"timeout":1e300}`,
 		`{"mock_testing_fallbacks":1}`, `{"tags":"x"}`,

@@ -55,6 +55,12 @@ func TestTheLastUsableDeploymentIsSpared(t *testing.T) {
 			wantUsable(t, m, test.want)
 		})
 	}
+	bubble(t, "for each team that would be left without", func(t *testing.T) {
+		// both is blue's only one, although red has another.
+		m := newPool("m", deployment("a", hair, teams("red", "blue")), deployment("b", order(2), teams("red")))
+		serve(t.Context(), newRouter(t, m), &Request{Model: "m", Team: "red", Repeated: true}, script(map[string][]step{"m/a": {fails(retry.ServerError)}}))
+		wantUsable(t, m, "ab")
+	})
 	bubble(t, "not with a fallback", func(t *testing.T) {
 		m, f := newPool("m", deployment("a", hair), deployment("b", hair)), newPool("f", deployment("a"))
 		m.Fallback = to(f)

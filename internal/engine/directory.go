@@ -59,18 +59,29 @@ func (d *Directory) add(names map[string]*Pool, name string, pool *Pool) bool {
 	return true
 }
 
-// Resolve finds the pool for a model name.
+// Resolve finds the pool for a model name, whoever it is for.
 func (d *Directory) Resolve(name string) (Target, bool) {
+	return d.resolve(name, func(*Pool) bool { return true })
+}
+
+// ResolveFor finds the pool for a model name of a team's request. Pools that
+// have nothing for the team are passed over as if they did not exist: a name
+// that another team's pool has may still fit a wildcard.
+func (d *Directory) ResolveFor(name, team string) (Target, bool) {
+	return d.resolve(name, func(p *Pool) bool { return p.Serves(team) })
+}
+
+func (d *Directory) resolve(name string, exists func(*Pool) bool) (Target, bool) {
 	pool := d.names[name]
 	if pool == nil {
 		pool = d.aliases[name]
 	}
-	if pool != nil && !strings.Contains(name, "*") {
+	if pool != nil && exists(pool) && !strings.Contains(name, "*") {
 		return Target{Pool: pool, Model: pool.literal(name)}, true
 	}
 	for _, w := range d.wildcards {
 		if len(name) >= len(w.prefix)+len(w.suffix) &&
-			strings.HasPrefix(name, w.prefix) && strings.HasSuffix(name, w.suffix) {
+			strings.HasPrefix(name, w.prefix) && strings.HasSuffix(name, w.suffix) && exists(w.pool) {
 			return Target{Pool: w.pool, Model: name, Star: name[len(w.prefix) : len(name)-len(w.suffix)]}, true
 		}
 	}

@@ -47,7 +47,7 @@ type Route struct {
 // means, or the first default fallback when it means none. A pool without a
 // deployment for the team is none.
 func (r *Router) Resolve(model, team string) (Route, bool) {
-	if target, ok := r.Directory.Resolve(model); ok && target.Pool.Serves(team) {
+	if target, ok := r.Directory.ResolveFor(model, team); ok {
 		return Route{Target: target}, true
 	}
 	for i, target := range r.Directory.Default {

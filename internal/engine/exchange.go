@@ -22,8 +22,8 @@ type Request struct {
 	Stream bool
 	// Timeout is the client's own limit for the whole request; 0 is none.
 	Timeout time.Duration
-	// FirstToken is the client's own limit for an attempt's first content; 0 is
-	// the pool's.
+	// FirstToken is the client's own limit for an attempt's first content, where
+	// it is shorter than the pool's; 0 is none.
 	FirstToken time.Duration
 	// Retries replaces the first pool's number of retries, when RetriesSet.
 	Retries    int

@@ -114,16 +114,3 @@ func (w *walk) open(t Target) bool {
 	}
 	return false
 }
-
-// hasFallback tells whether the pool itself has anywhere to go for the team,
-// however far this request has come.
-func (w *walk) hasFallback() bool {
-	p := w.target.Pool
-	list := p.Fallback
-	if len(list) == 0 {
-		list = w.router.Directory.Default
-	}
-	return p.Policy.MaxFallbacks > 0 && slices.ContainsFunc(list, func(t Target) bool {
-		return t.Pool != p && t.Pool.Serves(w.req.Team)
-	})
-}

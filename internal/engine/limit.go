@@ -19,7 +19,10 @@ func (w *walk) limit(c *selection.Candidate) (limit time.Duration, byClient bool
 	}
 	own := cmp.Or(c.Limits.Whole, p.Timeout)
 	if w.req.Stream {
-		own = cmp.Or(w.req.FirstToken, c.Limits.FirstToken, p.FirstToken, own)
+		own = cmp.Or(c.Limits.FirstToken, p.FirstToken, own)
+		if client := w.req.FirstToken; client > 0 && client < cmp.Or(own, limit) && client < limit {
+			return client, true
+		}
 	}
 	if own > 0 && own < limit {
 		return own, false

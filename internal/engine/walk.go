@@ -60,7 +60,9 @@ func newWalk(r *Router, req *Request, route Route) *walk {
 		limit, w.ownLimit = req.Timeout, true
 	}
 	w.deadline = time.Now().Add(limit)
-	w.expect(route.rest, retry.None)
+	if !req.FallbacksSet {
+		w.expect(route.rest, retry.None)
+	}
 	w.enter(route.Target)
 	if req.Mock != retry.None {
 		w.pretend(req.Mock)
@@ -138,6 +140,9 @@ func (w *walk) choose() (*selection.Candidate, bool) {
 // what has not just failed, else to anything.
 func (w *walk) usable() []*selection.Candidate {
 	w.query.Now, w.query.Tried = time.Now(), w.tried
+	if w.tries > 0 && !w.retrying {
+		return w.sound()
+	}
 	usable := w.query.Filter(w.scratch[:0], w.candidates)
 	if w.retrying && len(usable) == 0 {
 		w.query.Tried = w.tried[len(w.tried)-1:]
@@ -146,6 +151,30 @@ func (w *walk) usable() []*selection.Candidate {
 	if w.retrying && len(usable) == 0 {
 		w.query.Tried = nil
 		usable = w.query.Filter(usable, w.candidates)
+	}
+	w.scratch = usable[:0]
+	return usable
+}
+
+// sound filters the pool for a failover. It passes over what has lately done
+// nothing but fail; where nothing else is left, a failover there is a gamble that
+// the budget pays for. Every request would otherwise go round the whole pool, and
+// an outage of all deployments would multiply its own load.
+func (w *walk) sound() []*selection.Candidate {
+	avoid := slices.Clip(w.tried)
+	for _, c := range w.candidates {
+		if c.Failing(w.query.Now) {
+			avoid = append(avoid, c)
+		}
+	}
+	w.query.Tried = avoid
+	usable := w.query.Filter(w.scratch[:0], w.candidates)
+	w.query.Tried = w.tried
+	if len(usable) == 0 && len(avoid) > len(w.tried) {
+		usable = w.query.Filter(usable, w.candidates)
+		if len(usable) > 0 && !w.target.Pool.Policy.Retry.Budget.Withdraw(w.query.Now) {
+			usable = usable[:0]
+		}
 	}
 	w.scratch = usable[:0]
 	return usable
@@ -206,6 +235,7 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 		w.settle(c, out, false, out.Final || out.Blameless || out.Class == retry.Timeout && byClient)
 		return out
 	}
+	c.Answered()
 	recovered := w.ticket.Answered(time.Now())
 	w.delivered = true
 	out = x.Deliver(ctx, &w.turn)
@@ -228,6 +258,9 @@ func (w *walk) settle(c *selection.Candidate, out Outcome, recovered, blameless 
 	case out.Class == retry.Canceled, blameless:
 		w.ticket.Release()
 	default:
+		if out.Class.Blames() {
+			c.Failed(now)
+		}
 		effect = w.fail(c, now, out)
 	}
 	effect.Recovered = effect.Recovered || recovered
@@ -266,28 +299,4 @@ func (w *walk) remember(c *selection.Candidate, out Outcome) {
 	case retry.ContentPolicy:
 		w.filteredBy = w.target.Pool
 	}
-}
-
-// spare tells whether counts may cool c: not when it is the last usable one of
-// a pool that has nothing to fall back to, and not beyond the share of its
-// order that may be out at once.
-func (w *walk) spare(c *selection.Candidate, now time.Time) bool {
-	alone, peers, out := true, 0, 0
-	for _, other := range w.target.Pool.For(w.req.Team) {
-		usable := other.Cooldown.Usable(now) && (other.Healthy == nil || other.Healthy())
-		if other != c && usable {
-			alone = false
-		}
-		if other.Order == c.Order {
-			peers++
-			if other != c && !usable {
-				out++
-			}
-		}
-	}
-	if alone && !w.hasFallback() {
-		return false
-	}
-	share := w.target.Pool.Policy.MaxEjected * float64(peers)
-	return out == 0 || float64(out+1) <= share+1e-9 // a share like 29% of 100 comes out just below 29
 }
