@@ -77,7 +77,7 @@ type Handler struct {
 	// `metadata`. `mock_testing`: `mock_testing_fallbacks` and its siblings, which
 	// make a failure up. The middle three also as the headers
 	// `X-Litellm-Num-Retries`, `X-Litellm-Timeout`, `X-Litellm-Stream-Timeout`
-	// and `X-Litellm-Tags`. Default: none.
+	// and `X-Litellm-Tags`. Forms and upgrades set nothing. Default: none.
 	ClientOptions []string `json:"client_options,omitempty"`
 
 	upstreams.Policy

@@ -1,7 +1,6 @@
 package llmrouter
 
 import (
-	"fmt"
 	"maps"
 	"mime"
 	"net/http"
@@ -15,7 +14,6 @@ import (
 	"github.com/llmrouter/caddy-llm-router/internal/api"
 	"github.com/llmrouter/caddy-llm-router/internal/apireq"
 	"github.com/llmrouter/caddy-llm-router/internal/engine"
-	"github.com/llmrouter/caddy-llm-router/retry"
 )
 
 // scan reads the facts of a body: of a form where the request says that it is
@@ -110,19 +108,11 @@ var clientOptions = map[string]apireq.OptionSet{
 
 func clientOptionNames() []string { return slices.Sorted(maps.Keys(clientOptions)) }
 
-// mocks are the failures that a request may ask for.
-var mocks = map[apireq.Mock]retry.Class{
-	apireq.MockFailure:       retry.ServerError,
-	apireq.MockContextWindow: retry.ContextWindow,
-	apireq.MockContentPolicy: retry.ContentPolicy,
-	apireq.MockRateLimit:     retry.RateLimit,
-	apireq.MockTimeout:       retry.Timeout,
-}
-
 // takeOptions lets the request set what it may, in the fields and headers that
-// LiteLLM's clients send, and gives the body without those fields.
-func (h *Handler) takeOptions(r *http.Request, body *apireq.Body, facts *apireq.Facts, req *engine.Request) (*apireq.Body, error) {
-	options, rest, err := apireq.TakeOptions(body.Bytes(), h.options, req.Model)
+// LiteLLM's clients send, and gives the body without those fields. pool is the
+// name of the request's pool, which may be another than was asked for.
+func (h *Handler) takeOptions(r *http.Request, body *apireq.Body, facts *apireq.Facts, req *engine.Request, pool string) (*apireq.Body, error) {
+	options, rest, err := apireq.TakeOptions(body.Bytes(), h.options, req.Model, pool)
 	if err != nil {
 		return body, err
 	}
@@ -132,25 +122,10 @@ func (h *Handler) takeOptions(r *http.Request, body *apireq.Body, facts *apireq.
 	}
 	req.FirstToken = options.StreamTimeout
 	req.Retries, req.RetriesSet = options.Retries, options.Retries >= 0
-	req.NoFallback = req.NoFallback || options.DisableFallbacks
 	req.Tags = append(req.Tags, options.Tags...)
 	req.Mock = mocks[options.Mock]
-	req.FallbacksSet = options.FallbacksSet
-	for _, list := range []struct {
-		names []string
-		into  *[]engine.Target
-	}{
-		{options.Fallbacks, &req.Fallbacks},
-		{options.ContextWindowFallbacks, &req.ContextWindow},
-		{options.ContentPolicyFallbacks, &req.ContentPolicy},
-	} {
-		for _, name := range list.names {
-			target, ok := h.router.Directory.Resolve(name)
-			if !ok || !target.Pool.Serves(req.Team) {
-				return body, fmt.Errorf("the fallback %q does not exist or you do not have access to it", name)
-			}
-			*list.into = append(*list.into, target)
-		}
+	if err := h.takeFallbacks(&options, req); err != nil {
+		return body, err
 	}
 	if len(rest) == len(body.Bytes()) {
 		return body, nil
@@ -159,4 +134,34 @@ func (h *Handler) takeOptions(r *http.Request, body *apireq.Body, facts *apireq.
 	body = apireq.BodyOf(rest)
 	*facts, err = apireq.ScanJSON(rest)
 	return body, err
+}
+
+// takeFallbacks finds the pools that a request wants to fall back to. One that
+// is for other teams is refused like one that does not exist.
+func (h *Handler) takeFallbacks(options *apireq.Options, req *engine.Request) error {
+	for _, list := range []struct {
+		field string
+		names []string
+		into  *[]engine.Target
+	}{
+		{"fallbacks", options.Fallbacks, &req.Fallbacks},
+		{"context_window_fallbacks", options.ContextWindowFallbacks, &req.ContextWindow},
+		{"content_policy_fallbacks", options.ContentPolicyFallbacks, &req.ContentPolicy},
+	} {
+		for _, name := range list.names {
+			target, ok := h.router.Directory.ResolveFor(name, req.Team)
+			if !ok {
+				return &apireq.OptionError{
+					Field:   list.field,
+					Problem: "names the model " + strconv.Quote(name) + ", which does not exist or you do not have access to",
+				}
+			}
+			*list.into = append(*list.into, target)
+		}
+	}
+	req.FallbacksSet = options.FallbacksSet
+	if options.DisableFallbacks { // the pool's other deployments are no fallbacks
+		req.Fallbacks, req.FallbacksSet = nil, true
+	}
+	return nil
 }

@@ -55,8 +55,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return refuse(w, r, unknownModel(model))
 	}
 	if h.options != 0 && !form {
-		if body, err = h.takeOptions(r, body, &facts, req); err != nil {
-			return refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err)})
+		if body, err = h.takeOptions(r, body, &facts, req, route.Target.Pool.Name); err != nil {
+			return refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
 		}
 	}
 	req.PromptTokens, req.Stream = facts.PromptTokens(), streams(r, &facts)
@@ -67,7 +67,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if result.Class == retry.None {
 		return nil
 	}
-	return giveUp(w, r, x, &result)
+	return giveUp(w, r, x, req, &result)
 }
 
 // serveUpgrade takes a WebSocket or the like to a deployment, by the model in
@@ -90,7 +90,7 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *cad
 	if result.Class == retry.None {
 		return nil
 	}
-	return giveUp(w, r, nil, &result)
+	return giveUp(w, r, nil, req, &result)
 }
 
 // carriesRequest tells whether a method can carry a request with a model.
