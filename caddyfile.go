@@ -84,6 +84,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //				context_window      <tokens>
 //				team                <id...>
 //				tags                <tag...>
+//				health_probe        models|completion
 //				# subdirectives of reverse_proxy: header_up, header_down,
 //				# transport, health_*, dynamic, lb_policy beside dynamic, ...
 //			}

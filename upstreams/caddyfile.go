@@ -85,6 +85,7 @@ func At(token caddyfile.Token) *caddyfile.Dispenser {
 //		context_window      <tokens>
 //		team                <id...>
 //		tags                <tag...>
+//		health_probe        models|completion
 //		<subdirectives of reverse_proxy...>
 //	}
 func (dep *Deployment) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -165,8 +166,8 @@ func (dep *Deployment) unmarshalProxy(start caddyfile.Token, foreign []caddyfile
 	return fmt.Errorf("deployment %s: %w", dep.ID, err)
 }
 
-// refuseSegments refuses subdirectives of reverse_proxy that depend on others
-// or on their arguments.
+// refuseSegments refuses subdirectives of reverse_proxy that depend on others,
+// on the deployment's own or on their arguments.
 func (dep *Deployment) refuseSegments(foreign []caddyfile.Segment) error {
 	dynamic := slices.ContainsFunc(foreign, func(s caddyfile.Segment) bool { return s.Directive() == "dynamic" })
 	for _, segment := range foreign {
@@ -175,6 +176,15 @@ func (dep *Deployment) refuseSegments(foreign []caddyfile.Segment) error {
 			return At(segment[0]).Errf("deployment %s: lb_policy is not available here but beside dynamic: write strategy in the pool", dep.ID)
 		case segment.Directive() == "transport" && len(segment) > 1 && segment[1].Text == "fastcgi":
 			return At(segment[0]).Errf("deployment %s: transport fastcgi is not available here: it does not speak to model servers", dep.ID)
+		case dep.HealthProbe == "":
+		case segment.Directive() == "dynamic":
+			return At(segment[0]).Errf("deployment %s: dynamic %s", dep.ID, probeDynamic)
+		default:
+			for _, other := range besideProbe {
+				if segment.Directive() == other.subdirective {
+					return At(segment[0]).Errf("deployment %s: %s %s", dep.ID, other.subdirective, probeAlone)
+				}
+			}
 		}
 	}
 	return nil
@@ -250,6 +260,15 @@ var deploymentSubdirectives = map[string]parser{
 	},
 	"team": func(dep *Deployment, d *caddyfile.Dispenser) error { return arguments(d, &dep.Teams) },
 	"tags": func(dep *Deployment, d *caddyfile.Dispenser) error { return arguments(d, &dep.Tags) },
+	"health_probe": func(dep *Deployment, d *caddyfile.Dispenser) error {
+		if err := argument(d, &dep.HealthProbe); err != nil {
+			return err
+		}
+		if dep.HealthProbe != probeModels && dep.HealthProbe != probeCompletion {
+			return d.Errf("health_probe: expected models or completion, got '%s'", dep.HealthProbe)
+		}
+		return nil
+	},
 }
 
 // The readers of arguments below name the subdirective and what was expected.

@@ -89,14 +89,22 @@ type Deployment struct {
 	// without tags to those tagged `default` where there are any.
 	Tags []string `json:"tags,omitempty"`
 
+	// What active health checks ask the deployment: `models`, the list of its
+	// models, or `completion`, a completion of one token by its model, which also
+	// finds out whether the key and the model work, and costs what the provider
+	// asks for it. The answer is judged as that of a request is; one that says
+	// too busy or that the request is wrong comes from a healthy server. How
+	// often (default: 30s) and how patiently is in `reverse_proxy`, under
+	// `health_checks`, beside which no URI may stand. Default: no probe.
+	HealthProbe string `json:"health_probe,omitempty"`
+
 	// What Caddy's reverse proxy can do for the deployment: its transport,
 	// header operations, dynamic upstreams and active health checks.
 	ReverseProxy *reverseproxy.Handler `json:"reverse_proxy,omitempty"`
 
 	base      baseURL
-	idHeader  []string // values as header maps want them
-	key       []string
-	ownKey    bool // the credentials sent upstream are not the client's
+	key       []string // as header maps want it
+	ownKey    bool     // the credentials sent upstream are not the client's
 	keyHeader string
 	proxy     *reverseproxy.Handler
 	transport http.RoundTripper
@@ -104,17 +112,18 @@ type Deployment struct {
 	ops       []*headers.HeaderOps // the transport's, then the user's
 	described bool                 // the transport uses placeholders about its upstream
 	candidate *selection.Candidate
+	verdict   *verdict // nil without active health checks
 }
 
-// provision sets up the deployment and its reverse proxy.
-func (d *Deployment) provision(ctx caddy.Context, cooldown *health.Config) error {
+// provision sets up the deployment of a pool and its reverse proxy.
+func (d *Deployment) provision(ctx caddy.Context, pool string, cooldown *health.Config) error {
 	if err := d.validate(); err != nil {
 		return err
 	}
 	if err := d.resolve(); err != nil {
 		return err
 	}
-	if err := d.provisionProxy(ctx); err != nil {
+	if err := d.provisionProxy(ctx, pool); err != nil {
 		return err
 	}
 	d.candidate = &selection.Candidate{
@@ -135,8 +144,8 @@ func (d *Deployment) provision(ctx caddy.Context, cooldown *health.Config) error
 		},
 		Upstream: d,
 	}
-	if d.checksHealth() {
-		d.candidate.Healthy = d.proxy.Upstreams[0].Healthy
+	if d.verdict != nil {
+		d.candidate.Healthy = d.verdict.usable
 	}
 	return nil
 }
@@ -160,7 +169,6 @@ func (d *Deployment) validate() error {
 // resolve replaces the global placeholders and takes the address apart. Errors
 // never show the key.
 func (d *Deployment) resolve() error {
-	d.idHeader = []string{d.ID}
 	repl := caddy.NewReplacer()
 	address, err := repl.ReplaceOrErr(d.BaseURL, true, true)
 	if err != nil {

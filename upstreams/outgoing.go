@@ -49,7 +49,7 @@ func (x *Exchange) outgoing(ctx context.Context, d *Deployment, a *engine.Attemp
 		setQueryModel(req.URL, d.modelFor(a.Target.Model, a.Target.Star))
 	}
 	if len(d.ops) > 0 || d.described || d.headerDown() != nil {
-		x.describe(dial)
+		describe(x.repl, dial)
 	}
 	for _, ops := range d.ops {
 		ops.ApplyToRequest(req)
@@ -169,11 +169,11 @@ func (d *Deployment) dialInfo(r *http.Request, w http.ResponseWriter, repl *cadd
 
 // describe sets the placeholders that header operations may use, as Caddy's
 // reverse proxy does.
-func (x *Exchange) describe(dial reverseproxy.DialInfo) {
-	x.repl.Set("http.reverse_proxy.upstream.address", dial.String())
-	x.repl.Set("http.reverse_proxy.upstream.hostport", dial.Address)
-	x.repl.Set("http.reverse_proxy.upstream.host", dial.Host)
-	x.repl.Set("http.reverse_proxy.upstream.port", dial.Port)
+func describe(repl *caddy.Replacer, dial reverseproxy.DialInfo) {
+	repl.Set("http.reverse_proxy.upstream.address", dial.String())
+	repl.Set("http.reverse_proxy.upstream.hostport", dial.Address)
+	repl.Set("http.reverse_proxy.upstream.host", dial.Host)
+	repl.Set("http.reverse_proxy.upstream.port", dial.Port)
 }
 
 // passOnInformational hands 1xx answers of the upstream on to the client, as

@@ -15,7 +15,7 @@ import (
 
 // provisionProxy sets up the deployment's reverse proxy: its transport, header
 // operations, upstreams and active health checks.
-func (d *Deployment) provisionProxy(ctx caddy.Context) error {
+func (d *Deployment) provisionProxy(ctx caddy.Context, pool string) error {
 	proxy := d.ReverseProxy
 	if proxy == nil {
 		proxy = new(reverseproxy.Handler)
@@ -30,13 +30,19 @@ func (d *Deployment) provisionProxy(ctx caddy.Context) error {
 		return err
 	}
 	d.transport = proxy.Transport
-	if d.prepareHealthChecks(proxy) {
-		proxy.Transport = probeTransport{proxy.Transport, proxy.HealthChecks.Active.ExpectStatus}
-	}
-	d.proxy = proxy // from here on there is something to clean up
-	if err := proxy.Provision(ctx); err != nil {
+	if err := d.collectHeaderOps(ctx, proxy); err != nil {
 		return err
 	}
+	if err := d.prepareHealthChecks(proxy, pool); err != nil {
+		return err
+	}
+	d.proxy = proxy // from here on there is something to clean up
+	return proxy.Provision(ctx)
+}
+
+// collectHeaderOps lists the operations on the headers of requests: the
+// transport's, then the user's, which the proxy provisions.
+func (d *Deployment) collectHeaderOps(ctx caddy.Context, proxy *reverseproxy.Handler) error {
 	if own, ok := d.transport.(reverseproxy.RequestHeaderOpsTransport); ok {
 		if _, plain := d.transport.(*reverseproxy.HTTPTransport); !plain { // that one sets Host, which we do
 			if ops := own.RequestHeaderOps(); ops != nil {

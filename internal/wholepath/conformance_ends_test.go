@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -166,7 +167,11 @@ func TestConformanceClientLeavesInTheAnswer(t *testing.T) {
 // success.
 func TestConformanceClientLeavesInTheRequest(t *testing.T) {
 	p := newPair(t, "http")
-	for _, port := range abortPorts() {
+	ports := abortPorts()
+	if ports[0] != routerPort { // which goes first: the proxy's request may reach the upstream late
+		slices.Reverse(ports)
+	}
+	for _, port := range ports {
 		path := chatPath + "?port=" + port
 		before := p.u.Count()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -185,9 +190,6 @@ func TestConformanceClientLeavesInTheRequest(t *testing.T) {
 			}
 		}()
 		io.WriteString(write, plain[:10])
-		if port == reverseProxyPort {
-			p.u.WaitFor(t, "half a request", func([]scripted.Request) bool { return true })
-		}
 		cancel()
 		write.CloseWithError(context.Canceled)
 		<-ended
