@@ -35,7 +35,8 @@ func init() {
 // Anthropic's, and are written by the router itself: `handle_errors` routes do
 // not see them.
 //
-// These placeholders are available after the handler has run:
+// These placeholders are available after the handler has found a pool for a
+// request and served it from there:
 //
 // Placeholder | Description
 // ------------|---------------
@@ -61,7 +62,8 @@ type Handler struct {
 	Tags []string `json:"tags,omitempty"`
 
 	// The largest request body, in bytes; more is refused with 413. Bodies are
-	// held in memory while their request lasts. Default: 67108864 (64 MiB).
+	// held in memory while their request lasts. Also the bound for requests that
+	// `unknown_model next` hands on. Default: 67108864 (64 MiB).
 	MaxBody int64 `json:"max_body,omitempty"`
 
 	// What to do about a model that no pool serves: `reject` answers 404

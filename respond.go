@@ -41,6 +41,10 @@ func write(w http.ResponseWriter, r *http.Request, e api.Error) error {
 }
 
 var (
+	pathClimbs = api.Error{
+		Status:  http.StatusBadRequest,
+		Message: "The path has segments that lead out of it.",
+	}
 	noModel = api.Error{
 		Status: http.StatusBadRequest, Param: "model", Code: "missing_required_parameter",
 		Message: "The request names no model.",

@@ -6,7 +6,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -53,6 +55,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return refuse(w, r, noModel)
 	case !ok:
 		return refuse(w, r, unknownModel(model))
+	case climbs(r.URL.Path):
+		return refuse(w, r, pathClimbs)
 	}
 	if h.options != 0 && !form {
 		if body, err = h.takeOptions(r, body, &facts, req, route.Target.Pool.Name); err != nil {
@@ -84,6 +88,8 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *cad
 		return next.ServeHTTP(w, r)
 	case !ok:
 		return refuse(w, r, unknownModel(model))
+	case climbs(r.URL.Path):
+		return refuse(w, r, pathClimbs)
 	}
 	result := h.router.Serve(r.Context(), route, req, upstreams.NewUpgrade(w, r))
 	h.report(repl, req, &result, 0)
@@ -100,6 +106,12 @@ func carriesRequest(method string) bool {
 		return true
 	}
 	return false
+}
+
+// climbs tells whether a path has segments that lead out of where it begins,
+// and so out of the prefix of a deployment's address.
+func climbs(path string) bool {
+	return strings.Contains(path, "..") && slices.Contains(strings.Split(path, "/"), "..")
 }
 
 // passOn hands a request that is not the router's to the next handler, with its

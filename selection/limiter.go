@@ -10,8 +10,8 @@ import (
 const limiterBuckets = 61
 
 // Limiter keeps a deployment's requests and tokens of any sliding minute below
-// its limits. Requests are counted when they are sent; tokens are reserved with
-// an estimate and may be settled with the real number.
+// its limits. Requests are counted when they are sent; tokens by the
+// estimate that the request came with.
 type Limiter struct {
 	rpm, tpm int64 // 0 is no limit
 

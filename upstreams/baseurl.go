@@ -26,7 +26,8 @@ type baseURL struct {
 	query url.Values
 }
 
-// parseBaseURL reads scheme://host[:port][/prefix][?query] or unix//path.
+// parseBaseURL reads scheme://host[:port][/prefix][?query] or unix//path. Its
+// errors show neither a query nor a password, in which there may be a key.
 func parseBaseURL(s string) (baseURL, error) {
 	if path, ok := strings.CutPrefix(s, "unix/"); ok {
 		if !strings.HasPrefix(path, "/") || path == "/" {
@@ -34,6 +35,7 @@ func parseBaseURL(s string) (baseURL, error) {
 		}
 		return baseURL{scheme: "http", dial: s, host: "localhost"}, nil
 	}
+	shown, _, _ := strings.Cut(s, "?")
 	u, err := url.Parse(s)
 	if err != nil {
 		if parse, ok := errors.AsType[*url.Error](err); ok {
@@ -57,15 +59,15 @@ func parseBaseURL(s string) (baseURL, error) {
 			port = "443"
 		}
 	case "ws", "wss":
-		return baseURL{}, fmt.Errorf("base_url %q: write http:// or https://; WebSocket upgrades use the same address", s)
+		return baseURL{}, fmt.Errorf("base_url %q: write http:// or https://; WebSocket upgrades use the same address", shown)
 	default:
-		return baseURL{}, fmt.Errorf("base_url %q: expected http://, https://, h2c:// or unix//path", s)
+		return baseURL{}, fmt.Errorf("base_url %q: expected http://, https://, h2c:// or unix//path", shown)
 	}
 	if b.host == "" {
-		return baseURL{}, fmt.Errorf("base_url %q has no host", s)
+		return baseURL{}, fmt.Errorf("base_url %q has no host", shown)
 	}
 	if u.Fragment != "" {
-		return baseURL{}, fmt.Errorf("base_url %q has a fragment", s)
+		return baseURL{}, fmt.Errorf("base_url of host %q has a fragment", b.host)
 	}
 	b.dial = caddy.JoinNetworkAddress("", b.host, port)
 	if (b.scheme == "http" && port != "80") || (b.scheme == "https" && port != "443") {

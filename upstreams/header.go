@@ -21,15 +21,19 @@ var notForwarded = map[string]bool{
 	"Accept-Encoding": true, "Content-Length": true, "Expect": true,
 }
 
-// tellsClient are the headers that tell a provider who the client is.
-var tellsClient = map[string]bool{
-	"Via": true, "Forwarded": true, "X-Forwarded-For": true, "X-Forwarded-Proto": true,
-	"X-Forwarded-Host": true, "X-Forwarded-Port": true, "X-Real-Ip": true,
+// tellsClient tells whether a header says who the client is, or how its request
+// came here.
+func tellsClient(name string) bool {
+	switch name {
+	case "Via", "Forwarded", "X-Real-Ip", "Cf-Connecting-Ip", "True-Client-Ip":
+		return true
+	}
+	return strings.HasPrefix(name, "X-Forwarded-")
 }
 
 // credentials are the headers in which clients send keys.
 var credentials = map[string]bool{
-	"Authorization": true, "Api-Key": true, "X-Api-Key": true, "X-Goog-Api-Key": true,
+	"Authorization": true, "Api-Key": true, "X-Api-Key": true, "X-Goog-Api-Key": true, "X-Litellm-Api-Key": true,
 }
 
 // hopByHop are the headers of a response that concern one connection only.
@@ -53,7 +57,7 @@ func (x *Exchange) outgoingHeader(d *Deployment) http.Header {
 	h := make(http.Header, len(client)+4)
 	named := client["Connection"]
 	for name, values := range client {
-		if notForwarded[name] || tellsClient[name] || d.ownKey && credentials[name] || routersOwn(name) {
+		if notForwarded[name] || tellsClient(name) || d.ownKey && credentials[name] || routersOwn(name) {
 			continue
 		}
 		if named != nil && connectionNames(named, name) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -45,7 +46,7 @@ func (x *Exchange) outgoing(ctx context.Context, d *Deployment, a *engine.Attemp
 		Host:   host,
 	}).WithContext(ctx)
 	x.setBody(req, d, a)
-	if x.facts.Model == "" && x.r.URL.RawQuery != "" {
+	if strings.Contains(req.URL.RawQuery, "model=") {
 		setQueryModel(req.URL, d.modelFor(a.Target.Model, a.Target.Star))
 	}
 	if len(d.ops) > 0 || d.described || d.headerDown() != nil {
@@ -103,8 +104,10 @@ func (x *Exchange) setSmallBody(req *http.Request, body []byte) {
 // negative start for none.
 func (x *Exchange) modelEdit(model string) (start, end int, value []byte) {
 	switch {
-	case x.facts.ModelStart < 0 && x.form, x.facts.ModelStart >= 0 && model == x.facts.Model:
+	case x.facts.ModelStart >= 0 && model == x.facts.Model:
 		return -1, -1, nil
+	case x.facts.ModelStart < 0 && x.form:
+		return x.insertModelPart(model)
 	case x.form:
 		return x.facts.ModelStart, x.facts.ModelEnd, []byte(model)
 	case x.facts.ModelStart >= 0:
@@ -113,8 +116,18 @@ func (x *Exchange) modelEdit(model string) (start, end int, value []byte) {
 	return insertModel(x.body.Bytes(), model)
 }
 
-// setQueryModel replaces the model in the query of a request whose body names
-// none.
+// insertModelPart puts a part with the model before the first one of a form that
+// has none.
+func (x *Exchange) insertModelPart(model string) (start, end int, value []byte) {
+	_, params, _ := mime.ParseMediaType(x.r.Header.Get("Content-Type")) // which has been parsed before
+	delimiter := "--" + params["boundary"]
+	start = max(bytes.Index(x.body.Bytes(), []byte(delimiter)), 0)
+	value = []byte(delimiter + "\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n" + model + "\r\n")
+	return start, start, value
+}
+
+// setQueryModel replaces the model in the query, so that nobody upstream reads
+// another one there than in the body.
 func setQueryModel(u *url.URL, model string) {
 	if query := u.Query(); query.Has("model") {
 		query.Set("model", model)

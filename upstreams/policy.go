@@ -168,11 +168,15 @@ const (
 )
 
 // Over gives the policy with what it leaves open taken from defaults. A cooldown
-// of the policy's own is on unless it says off itself.
+// of the policy's own is on unless it says off itself, and its failure_rate takes
+// the place of an inherited allowed_fails.
 func (p Policy) Over(defaults Policy) Policy {
 	merged := inherit(reflect.ValueOf(p), reflect.ValueOf(defaults)).Interface().(Policy)
 	if p.Cooldown != nil && defaults.Cooldown != nil {
 		merged.Cooldown.Off = p.Cooldown.Off
+		if p.Cooldown.FailureRate != nil {
+			merged.Cooldown.AllowedFails = p.Cooldown.AllowedFails
+		}
 	}
 	return merged
 }

@@ -80,7 +80,8 @@ type Outcome struct {
 // their answers back until the engine knows what they are worth. It is used by
 // one goroutine.
 type Exchange interface {
-	// Attempt makes one round trip. Nothing reaches the client; a bad answer is
+	// Attempt makes one round trip. Nothing but interim answers
+	// (1xx) reaches the client; a bad answer is
 	// kept, in case it has to be passed on after all.
 	Attempt(ctx context.Context, a *Attempt) Outcome
 	// Deliver passes the good answer of the last attempt on to the client, to
