@@ -77,6 +77,18 @@ func (b *Budget) Withdraw(now time.Time) bool {
 	return true
 }
 
+// Charge counts a retry that nobody asked leave for.
+func (b *Budget) Charge(now time.Time) {
+	if b == nil {
+		return
+	}
+	second := secondOf(now)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	slot := &b.withdrawals[second%budgetWindow]
+	*slot = slot.plusOne(second)
+}
+
 // tally is a count within one second: the second in the upper half, so that one
 // compare-and-swap both counts and starts over.
 type tally uint64

@@ -174,3 +174,17 @@ func BenchmarkBudgetDeposit(b *testing.B) {
 		}
 	})
 }
+
+func TestBudgetCountsWhatItIsCharged(t *testing.T) {
+	now := time.Unix(1000, 0)
+	b := NewBudget(0, 1) // ten in the window
+	for range 8 {
+		b.Charge(now)
+	}
+	for i, want := range []bool{true, true, false} {
+		if got := b.Withdraw(now); got != want {
+			t.Errorf("withdrawal %d after 8 charges: got %v, want %v", i+1, got, want)
+		}
+	}
+	(*Budget)(nil).Charge(now) // no budget, nothing to count
+}

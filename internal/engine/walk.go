@@ -26,6 +26,7 @@ type walk struct {
 	retries    int  // of which were retries
 	retrying   bool // untried deployments are used up
 	granted    bool // a retry may choose once
+	paid       bool // the budget has paid for the failover
 
 	// What has happened in the whole request.
 	deadline  time.Time
@@ -161,6 +162,7 @@ func (w *walk) usable() []*selection.Candidate {
 // the budget pays for. Every request would otherwise go round the whole pool, and
 // an outage of all deployments would multiply its own load.
 func (w *walk) sound() []*selection.Candidate {
+	w.paid = false
 	avoid := slices.Clip(w.tried)
 	for _, c := range w.candidates {
 		if c.Failing(w.query.Now) {
@@ -172,8 +174,10 @@ func (w *walk) sound() []*selection.Candidate {
 	w.query.Tried = w.tried
 	if len(usable) == 0 && len(avoid) > len(w.tried) {
 		usable = w.query.Filter(usable, w.candidates)
-		if len(usable) > 0 && !w.target.Pool.Policy.Retry.Budget.Withdraw(w.query.Now) {
-			usable = usable[:0]
+		if len(usable) > 0 {
+			if w.paid = w.target.Pool.Policy.Retry.Budget.Withdraw(w.query.Now); !w.paid {
+				usable = usable[:0]
+			}
 		}
 	}
 	w.scratch = usable[:0]
@@ -274,6 +278,9 @@ func (w *walk) settle(c *selection.Candidate, out Outcome, recovered, blameless 
 // or two that fail together would each take the other for the one that stays.
 func (w *walk) fail(c *selection.Candidate, now time.Time, out Outcome) health.Effect {
 	p := w.target.Pool
+	if w.tries > 1 && !w.retrying && !w.paid { // a failover that did not help costs what a retry does
+		p.Policy.Retry.Budget.Charge(now)
+	}
 	p.failing.Lock()
 	defer p.failing.Unlock()
 	return w.ticket.Fail(now, health.Failure{
