@@ -74,8 +74,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return giveUp(w, r, x, req, &result)
 }
 
-// serveUpgrade takes a WebSocket or the like to a deployment, by the model in
-// its query.
+// serveUpgrade takes a WebSocket to a deployment, by the model in its query.
 func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, next caddyhttp.Handler) error {
 	model, ok := h.model(r, repl, "")
 	if !ok {
@@ -91,9 +90,14 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *cad
 	case climbs(r.URL.Path):
 		return refuse(w, r, pathClimbs)
 	}
-	result := h.router.Serve(r.Context(), route, req, upstreams.NewUpgrade(w, r))
+	x := upstreams.NewUpgrade(w, r)
+	result := h.router.Serve(r.Context(), route, req, x)
 	h.report(repl, req, &result, 0)
-	if result.Class == retry.None {
+	switch {
+	case result.Class == retry.None:
+		return nil
+	case x.Committed():
+		x.Finish()
 		return nil
 	}
 	return giveUp(w, r, nil, req, &result)

@@ -72,7 +72,7 @@ func (a *answer) good() bool { return a.res.StatusCode < 400 }
 // lengthKnown tells that the whole body is held, so that its length can be told
 // although the upstream did not.
 func (a *answer) lengthKnown() bool {
-	return a.complete && !a.streams && a.res.Request.Method != http.MethodHead && bodyAllowed(a.res.StatusCode)
+	return a.complete && !a.streams && bodyAllowed(a.res.StatusCode)
 }
 
 // bodyAllowed tells whether a response of this status may have a body.

@@ -18,7 +18,7 @@ func response(status int, contentType string, body io.Reader) *http.Response {
 	}
 	return &http.Response{
 		StatusCode: status, Header: h, Body: io.NopCloser(body), ContentLength: -1,
-		ProtoMajor: 1, ProtoMinor: 1, Request: &http.Request{Method: http.MethodPost},
+		ProtoMajor: 1, ProtoMinor: 1, // and no Request: not every transport sets it
 	}
 }
 

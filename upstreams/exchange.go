@@ -137,13 +137,18 @@ func (x *Exchange) refused(ctx context.Context, a *engine.Attempt) engine.Outcom
 
 // classified makes the outcome of an answer of a known class.
 func (x *Exchange) classified(a *engine.Attempt, class retry.Class, body []byte) engine.Outcome {
+	return judged(deploymentOf(a), class, x.answer.res.Header, body)
+}
+
+// judged makes the outcome of a deployment's answer of a known class.
+func judged(d *Deployment, class retry.Class, header http.Header, body []byte) engine.Outcome {
 	if class == retry.None { // a status that is no success and says nothing
 		class = retry.ServerError
 	}
-	if class == retry.Auth && !deploymentOf(a).ownKey {
+	if class == retry.Auth && !d.ownKey {
 		class = retry.ClientAuth
 	}
-	wait, stated := retry.Wait(x.answer.res.Header, body, time.Now())
+	wait, stated := retry.Wait(header, body, time.Now())
 	return engine.Outcome{
 		Class: class, Wait: wait, Stated: stated,
 		// A client that asks for a path that does not exist must not take every

@@ -11,9 +11,10 @@ import (
 
 // Finish ends the response of a client that has a part of an answer which
 // nothing continues: a stream with one error event, anything else by cutting
-// the connection, so that it cannot pass for a whole one.
+// the connection, so that it cannot pass for a whole one. A stream that is no
+// longer read is cut as well, for it may have stopped inside an event.
 func (x *Exchange) Finish(res *engine.Result) {
-	if !x.streaming {
+	if !x.streaming || x.stream.raw {
 		panic(http.ErrAbortHandler)
 	}
 	closing := x.stream.closing

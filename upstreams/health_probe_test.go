@@ -177,7 +177,7 @@ func TestHealthProbeVerdicts(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			transport := &answering{status: tt.status, body: strings.NewReader(tt.body)}
-			probe := probeTransport{RoundTripper: transport, llm: &llmProbe{keyHeader: "X-Key"}, verdict: testVerdict(time.Now, false)}
+			probe := probeTransport{proxyTransport: proxyTransport{transport}, llm: &llmProbe{keyHeader: "X-Key"}, verdict: testVerdict(time.Now, false)}
 			res, err := probe.RoundTrip(checkRequest(t, "POST", "{}", tt.header))
 			if err != nil {
 				t.Fatal(err)
@@ -194,7 +194,7 @@ func TestHealthProbeVerdicts(t *testing.T) {
 		"no connection":        {},
 		"an answer that fails": {status: 200, body: iotest.ErrReader(errors.New("reset"))},
 	} {
-		probe := probeTransport{RoundTripper: transport, llm: new(llmProbe), verdict: testVerdict(time.Now, false)}
+		probe := probeTransport{proxyTransport: proxyTransport{transport}, llm: new(llmProbe), verdict: testVerdict(time.Now, false)}
 		if _, err := probe.RoundTrip(checkRequest(t, "GET", "", nil)); err == nil {
 			t.Errorf("%s passes for an answer", name)
 		}

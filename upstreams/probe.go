@@ -1,19 +1,16 @@
 package upstreams
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
@@ -65,7 +62,7 @@ func (d *Deployment) prepareHealthChecks(proxy *reverseproxy.Handler, pool strin
 		healthy: proxy.Upstreams[0].Healthy, believed: 2*interval + timeout, now: time.Now,
 	}
 	proxy.Transport = probeTransport{
-		RoundTripper: proxy.Transport, status: active.ExpectStatus, body: active.ExpectBody != "",
+		proxyTransport: proxyTransport{proxy.Transport}, status: active.ExpectStatus, body: active.ExpectBody != "",
 		llm: llm, verdict: d.verdict,
 	}
 	return nil
@@ -104,7 +101,7 @@ func (d *Deployment) speak(active *reverseproxy.ActiveHealthChecks) {
 // what an answer means rather than what its status says, and notes when a check
 // has ended.
 type probeTransport struct {
-	http.RoundTripper
+	proxyTransport
 	status  int       // that Caddy waits for; its first digit for all of a kind, 0 for any 2xx
 	body    bool      // Caddy waits for a body of its own
 	llm     *llmProbe // nil for checks of a health_uri
@@ -114,9 +111,6 @@ type probeTransport struct {
 // busyBody stands for the body of a server that is too busy to send the one
 // that Caddy waits for.
 const busyBody = "llm_router: busy"
-
-// upgradeKey marks the requests that are no health checks.
-type upgradeKey struct{}
 
 // RoundTrip implements http.RoundTripper.
 func (t probeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -149,30 +143,5 @@ func (t probeTransport) goodStatus() int {
 		return 100 * t.status
 	default:
 		return http.StatusOK
-	}
-}
-
-func isUpgrade(ctx context.Context) bool { return ctx.Value(upgradeKey{}) != nil }
-
-// The optional interfaces that Caddy's reverse proxy asks of a transport.
-
-// RequestHeaderOps implements reverseproxy.RequestHeaderOpsTransport.
-func (t probeTransport) RequestHeaderOps() *headers.HeaderOps {
-	if own, ok := t.RoundTripper.(reverseproxy.RequestHeaderOpsTransport); ok {
-		return own.RequestHeaderOps()
-	}
-	return nil
-}
-
-// ProxyProtocolEnabled implements reverseproxy.ProxyProtocolTransport.
-func (t probeTransport) ProxyProtocolEnabled() bool {
-	own, ok := t.RoundTripper.(reverseproxy.ProxyProtocolTransport)
-	return ok && own.ProxyProtocolEnabled()
-}
-
-// OverrideHealthCheckScheme implements reverseproxy.HealthCheckSchemeOverriderTransport.
-func (t probeTransport) OverrideHealthCheckScheme(base *url.URL, port string) {
-	if own, ok := t.RoundTripper.(reverseproxy.HealthCheckSchemeOverriderTransport); ok {
-		own.OverrideHealthCheckScheme(base, port)
 	}
 }

@@ -205,7 +205,7 @@ func TestProbeTransport(t *testing.T) {
 				t.Fatal(err)
 			}
 			v := testVerdict(time.Now, true)
-			res, err := probeTransport{RoundTripper: fixedTransport(tt.status), status: tt.expect, body: tt.body, verdict: v}.RoundTrip(req)
+			res, err := probeTransport{proxyTransport: proxyTransport{fixedTransport(tt.status)}, status: tt.expect, body: tt.body, verdict: v}.RoundTrip(req)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -226,7 +226,7 @@ func TestProbeTransport(t *testing.T) {
 	}
 	req, _ := http.NewRequest(http.MethodGet, "http://h/", nil)
 	v := testVerdict(time.Now, false)
-	if _, err := (probeTransport{RoundTripper: fixedTransport(0), verdict: v}).RoundTrip(req); err == nil {
+	if _, err := (probeTransport{proxyTransport: proxyTransport{fixedTransport(0)}, verdict: v}).RoundTrip(req); err == nil {
 		t.Error("a failed connection passes for an answer")
 	}
 	if v.usable() {
@@ -238,7 +238,7 @@ func TestProbeTransport(t *testing.T) {
 // what stands in front of one must not hide them.
 func TestProbeTransportForwards(t *testing.T) {
 	tls := &reverseproxy.HTTPTransport{TLS: new(reverseproxy.TLSConfig), ProxyProtocol: "v1"}
-	p := probeTransport{RoundTripper: tls}
+	p := probeTransport{proxyTransport: proxyTransport{tls}}
 	if p.RequestHeaderOps() == nil {
 		t.Error("the transport's header operations are lost")
 	}
@@ -250,7 +250,7 @@ func TestProbeTransportForwards(t *testing.T) {
 		t.Errorf("got scheme %s, want https", u.Scheme)
 	}
 
-	bare := probeTransport{RoundTripper: fixedTransport(200)}
+	bare := probeTransport{proxyTransport: proxyTransport{fixedTransport(200)}}
 	var none *headers.HeaderOps
 	if got := bare.RequestHeaderOps(); got != none {
 		t.Errorf("got %v, want none", got)

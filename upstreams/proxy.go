@@ -30,6 +30,7 @@ func (d *Deployment) provisionProxy(ctx caddy.Context, pool string) error {
 		return err
 	}
 	d.transport = proxy.Transport
+	proxy.Transport = upgradeTransport{proxyTransport{proxy.Transport}, d}
 	if err := d.collectHeaderOps(ctx, proxy); err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"sync"
 
 	"github.com/llmrouter/caddy-llm-router/internal/api"
@@ -15,14 +14,21 @@ import (
 )
 
 var (
-	errCut   = errors.New("the stream stopped before its end")
 	errEmpty = errors.New("the stream ended without any content")
+	errOther = errors.New("the answer to go on with differs from what the client has")
 )
 
 // stream is the state of a streamed answer.
 type stream struct {
+	source  source
 	reader  *sse.Reader
 	tracker sse.Tracker
+	// first is the event that the hold ended with, where it was too long to be
+	// copied there. It is valid until the reader's next read.
+	first []byte
+	// raw tells that an event was too large to be read. It and what follows is
+	// passed on unread.
+	raw bool
 	// transcript is what the client has of the answer, while it can go on
 	// elsewhere.
 	transcript *sse.Transcript
@@ -32,14 +38,30 @@ type stream struct {
 	dropped int
 }
 
+// source is the body of a stream. It is silent only while a read waits: a large
+// event may take longer to come than idle_timeout.
+type source struct {
+	body  io.Reader
+	watch *watch
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	s.watch.alive()
+	n, err := s.body.Read(p)
+	s.watch.pause()
+	return n, err
+}
+
 var readers = sync.Pool{New: func() any { return sse.NewReader(nil, false) }}
 
-func (s *stream) open(body io.Reader, ndjson bool, d api.Dialect) {
+func (s *stream) open(body source, ndjson bool, d api.Dialect) {
 	if s.reader == nil {
 		s.reader = readers.Get().(*sse.Reader)
 	}
-	s.reader.Reset(body, ndjson)
+	s.source = body
+	s.reader.Reset(&s.source, ndjson)
 	s.tracker = sse.NewTracker(d)
+	s.first, s.raw = nil, false
 }
 
 func (s *stream) free() {
@@ -54,7 +76,7 @@ func (s *stream) free() {
 // has a part of the answer already, up to where the client is.
 func (x *Exchange) holdStream(ctx context.Context, a *engine.Attempt) engine.Outcome {
 	s := &x.stream
-	s.open(x.answer.res.Body, x.answer.ndjson, x.dialect)
+	s.open(source{x.answer.res.Body, x.watch}, x.answer.ndjson, x.dialect)
 	x.answer.held = getHold()
 	var replay *sse.Replay
 	if x.committed {
@@ -64,6 +86,13 @@ func (x *Exchange) holdStream(ctx context.Context, a *engine.Attempt) engine.Out
 	}
 	for {
 		ev, err := s.reader.Next()
+		if errors.Is(err, sse.ErrTooLarge) {
+			if replay != nil {
+				return engine.Outcome{Class: retry.ServerError, Final: true, Err: errOther}
+			}
+			s.raw = true
+			return engine.Outcome{}
+		}
 		if err != nil {
 			return x.endedEarly(ctx, err)
 		}
@@ -79,24 +108,35 @@ func (x *Exchange) holdStream(ctx context.Context, a *engine.Attempt) engine.Out
 		if replay != nil {
 			out, verdict := replay.Next(ev)
 			if verdict == sse.Differ {
-				return engine.Outcome{Class: retry.ServerError, Final: true, Err: errors.New("the answer to go on with differs from what the client has")}
+				return engine.Outcome{Class: retry.ServerError, Final: true, Err: errOther}
 			}
 			if verdict == sse.Pass {
-				x.answer.held = append(x.answer.held, out...)
+				x.hold(out, true)
 			}
 			if replay.CaughtUp() {
 				return engine.Outcome{}
 			}
 			continue
 		}
-		x.answer.held = append(x.answer.held, ev.Raw...)
+		last := mark.Kind == sse.Content || mark.Finish || len(x.answer.held)+len(ev.Raw) > holdStreamLimit
+		x.hold(ev.Raw, last)
 		if s.transcript != nil {
 			s.transcript.Observe(ev)
 		}
-		if mark.Kind == sse.Content || mark.Finish || len(x.answer.held) > holdStreamLimit {
+		if last {
 			return engine.Outcome{}
 		}
 	}
+}
+
+// hold holds an event back. The last may be an image of megabytes, which is
+// written from where it is.
+func (x *Exchange) hold(event []byte, last bool) {
+	if last && len(event) > cap(x.answer.held)-len(x.answer.held) {
+		x.stream.first = event
+		return
+	}
+	x.answer.held = append(x.answer.held, event...)
 }
 
 // endedEarly is the outcome of a stream that stopped before its first content.
@@ -114,74 +154,14 @@ func (x *Exchange) errorEvent(a *engine.Attempt, ev sse.Event) engine.Outcome {
 	if class == retry.None {
 		class = retry.ServerError
 	}
+	event := sse.UpstreamError(x.dialect, ev)
 	if x.committed {
-		x.stream.closing = bytes.Clone(ev.Raw)
+		x.stream.closing = bytes.Clone(event)
 	} else {
-		x.keep(a, append(x.answer.held, ev.Raw...), true)
+		body := append(x.answer.held, event...)
+		x.keep(a, body[:min(len(body), maxRefusal)], len(body) <= maxRefusal)
 	}
 	return x.classified(a, class, ev.Data)
-}
-
-// deliverStream passes a stream on, event by event, to its end.
-func (x *Exchange) deliverStream(ctx context.Context, a *engine.Attempt) engine.Outcome {
-	s := &x.stream
-	s.closing = nil
-	if _, err := x.w.Write(x.answer.held); err != nil {
-		return clientGone(err)
-	}
-	x.answer.held = x.answer.held[:0]
-	for {
-		if !s.reader.Buffered() {
-			if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-				return clientGone(err)
-			}
-			x.watch.alive()
-		}
-		ev, err := s.reader.Next()
-		x.watch.pause()
-		if err != nil {
-			return x.streamEnded(ctx, err)
-		}
-		mark := sse.Inspect(x.dialect, ev)
-		s.tracker.Observe(mark)
-		switch mark.Kind {
-		case sse.Invalid:
-			s.dropped++
-			continue
-		case sse.Error:
-			out := x.errorEvent(a, ev)
-			out.Final = !x.resumable()
-			return out
-		}
-		if s.transcript != nil {
-			s.transcript.Observe(ev)
-		}
-		if _, err := x.w.Write(ev.Raw); err != nil {
-			return clientGone(err)
-		}
-	}
-}
-
-// streamEnded tells whether a stream that stopped was complete. One that had
-// its end and lacks only the closing event gets it.
-func (x *Exchange) streamEnded(ctx context.Context, err error) engine.Outcome {
-	s := &x.stream
-	complete := s.tracker.Complete() && (errors.Is(err, io.EOF) || x.dialect != api.Other)
-	if complete && ctx.Err() == nil {
-		if !s.tracker.Done() {
-			if _, err := x.w.Write(sse.DoneEvent(x.dialect)); err != nil {
-				return clientGone(err)
-			}
-		}
-		x.writeTrailers()
-		return engine.Outcome{}
-	}
-	if errors.Is(err, io.EOF) {
-		err = errCut
-	}
-	out := x.failed(ctx, err)
-	out.Final = !x.resumable()
-	return out
 }
 
 // Dropped is the number of events that did not reach the client because their

@@ -77,7 +77,7 @@ func TestVerdictWhileACheckHangs(t *testing.T) {
 	go func() {
 		defer close(done)
 		req, _ := http.NewRequest(http.MethodGet, "http://h/", nil)
-		_, _ = probeTransport{RoundTripper: hanging, verdict: v}.RoundTrip(req)
+		_, _ = probeTransport{proxyTransport: proxyTransport{hanging}, verdict: v}.RoundTrip(req)
 	}()
 	<-hanging.begun
 	if v.usable() {

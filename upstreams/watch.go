@@ -31,7 +31,7 @@ func newWatch(parent context.Context, limit time.Duration) *watch {
 
 func (w *watch) expire() { w.cancel(errLimit) }
 
-// limit bounds only the silence from now on, which begins with alive; 0 is no
+// limit bounds only the silence from now on, between alive and pause; 0 is no
 // bound.
 func (w *watch) limit(idle time.Duration) {
 	w.idle = idle
@@ -46,8 +46,18 @@ func (w *watch) alive() {
 }
 
 // pause ends the silence, after a read: a client that takes its time with what
-// was read is no silence of the upstream's.
-func (w *watch) pause() { w.timer.Stop() }
+// was read is no silence of the upstream's. Until limit it does nothing.
+func (w *watch) pause() {
+	if w.idle > 0 {
+		w.timer.Stop()
+	}
+}
+
+// within bounds all that is still to come, silence or not.
+func (w *watch) within(d time.Duration) {
+	w.idle = 0
+	w.timer.Reset(d)
+}
 
 // stop ends the attempt: whatever is still open of it is closed.
 func (w *watch) stop() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -64,6 +65,77 @@ func TestWatchWithoutIdleLimit(t *testing.T) {
 			t.Errorf("got %v, want an attempt without end", err)
 		}
 	})
+}
+
+// What ends the silence does not end the limit of the whole.
+func TestWatchPauseKeepsTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatch(t.Context(), time.Second)
+		defer w.stop()
+		w.alive()
+		w.pause()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := context.Cause(w.ctx); got != errLimit {
+			t.Errorf("got cause %v, want %v", got, errLimit)
+		}
+	})
+}
+
+func TestWatchBoundsWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatch(t.Context(), time.Hour)
+		defer w.stop()
+		w.limit(time.Minute)
+		w.within(time.Second)
+		for range 2 { // an upstream that goes on and on
+			time.Sleep(time.Second / 2)
+			w.alive()
+			w.pause()
+		}
+		synctest.Wait()
+		if got := context.Cause(w.ctx); got != errLimit {
+			t.Errorf("got cause %v, want %v", got, errLimit)
+		}
+	})
+}
+
+// A body that comes slowly, in pieces of an event, is not silent.
+func TestSourceIsSilentOnlyWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatch(t.Context(), time.Hour)
+		defer w.stop()
+		w.limit(time.Minute)
+		s := source{body: &slow{every: 50 * time.Second, n: 10}, watch: w}
+		if _, err := io.Copy(io.Discard, &s); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour) // whoever has the last piece takes his time
+		synctest.Wait()
+		if err := w.ctx.Err(); err != nil {
+			t.Errorf("ended although it was never silent for a minute: %v", context.Cause(w.ctx))
+		}
+		s.body = &slow{every: 61 * time.Second, n: 1}
+		_, _ = io.Copy(io.Discard, &s)
+		if got := context.Cause(w.ctx); got != errLimit {
+			t.Errorf("got cause %v after 61 s of silence, want %v", got, errLimit)
+		}
+	})
+}
+
+// slow gives n bytes, each after a while.
+type slow struct {
+	every time.Duration
+	n     int
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	if s.n == 0 {
+		return 0, io.EOF
+	}
+	time.Sleep(s.every)
+	s.n--
+	return copy(p, "x"), nil
 }
 
 func TestWatchStops(t *testing.T) {

@@ -49,7 +49,7 @@ func (x *Exchange) deliverWhole(ctx context.Context) engine.Outcome {
 
 // copyRest passes on the part of an answer that was too long to hold back.
 func (x *Exchange) copyRest(ctx context.Context) engine.Outcome {
-	flush := x.answer.res.ContentLength < 0
+	flush := x.answer.streams || x.answer.res.ContentLength < 0
 	if flush {
 		x.control.Flush()
 	}

@@ -57,6 +57,17 @@ type Attempt struct {
 	// Number counts the attempts of the request from 1; Fallbacks the pools
 	// left behind.
 	Number, Fallbacks int
+
+	walk *walk
+}
+
+// Answered tells the engine while the attempt still lasts that its answer is
+// good: a connection that was upgraded may go on for hours. It is called on the
+// request's goroutine.
+func (a *Attempt) Answered() {
+	if a.walk != nil {
+		a.walk.answered()
+	}
 }
 
 // Outcome is what an attempt, or the delivery of its answer, came to.
@@ -67,7 +78,8 @@ type Outcome struct {
 	Wait   time.Duration
 	Stated bool
 	// Final tells that nothing else can be tried: the client has bytes that no
-	// other answer continues.
+	// other answer continues. In an attempt to go on with an answer it is
+	// nobody's fault.
 	Final bool
 	// Blameless tells that the deployment is not to be blamed, although another
 	// one may do better.

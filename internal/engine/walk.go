@@ -40,8 +40,11 @@ type walk struct {
 	// filteredBy is the last pool that has refused the content.
 	filteredBy *Pool
 
-	ticket  health.Ticket
-	turn    Attempt
+	ticket health.Ticket
+	turn   Attempt
+	// recovered tells that the begin of the turn's answer has ended a cooldown.
+	recovered bool
+
 	tried   []*selection.Candidate // in this pool, what just failed at the end
 	scratch []*selection.Candidate
 }
@@ -231,29 +234,39 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 		Target: w.target, Candidate: c,
 		Limit: limit, Idle: cmp.Or(c.Limits.Idle, w.target.Pool.Policy.Idle), Resume: w.target.Pool.Policy.Resume,
 		Number: w.attempts, Fallbacks: w.fallbacks,
+		walk: w,
 	}
+	w.recovered = false
 	defer w.ticket.Release() // for a panic on its way up; settled otherwise
 
 	out := x.Attempt(ctx, &w.turn)
 	if out.Class != retry.None {
-		w.settle(c, out, false, out.Final || out.Blameless || out.Class == retry.Timeout && byClient)
+		w.settle(c, out, out.Blameless || out.Final && w.delivered || out.Class == retry.Timeout && byClient)
+		w.delivered = w.delivered || out.Final
 		return out
 	}
-	c.Answered()
-	recovered := w.ticket.Answered(time.Now())
+	w.answered()
 	w.delivered = true
 	out = x.Deliver(ctx, &w.turn)
-	w.settle(c, out, recovered, false)
+	w.settle(c, out, false)
 	if out.Class != retry.None { // the time for going on elsewhere
 		w.deadline, w.ownLimit = time.Now().Add(w.target.Pool.Policy.Deadline), false
 	}
 	return out
 }
 
+// answered tells the deployment that its answer is good, as far as it goes.
+func (w *walk) answered() {
+	w.turn.Candidate.Answered()
+	if w.ticket.Answered(time.Now()) {
+		w.recovered = true
+	}
+}
+
 // settle tells the deployment's cooldown and the observer what the attempt came
-// to. recovered tells that its begin has ended a cooldown already. A blameless
-// failure, such as running into a limit that the client set, counts for nothing.
-func (w *walk) settle(c *selection.Candidate, out Outcome, recovered, blameless bool) {
+// to. A blameless failure, such as running into a limit that the client set,
+// counts for nothing.
+func (w *walk) settle(c *selection.Candidate, out Outcome, blameless bool) {
 	now := time.Now()
 	var effect health.Effect
 	switch {
@@ -267,7 +280,7 @@ func (w *walk) settle(c *selection.Candidate, out Outcome, recovered, blameless 
 		}
 		effect = w.fail(c, now, out)
 	}
-	effect.Recovered = effect.Recovered || recovered
+	effect.Recovered = effect.Recovered || w.recovered
 	w.remember(c, out)
 	if w.router.Observer != nil {
 		w.router.Observer.Attempted(&w.turn, out, effect)

@@ -21,6 +21,21 @@ func ErrorEvent(d api.Dialect, e api.Error, sequence int64) []byte {
 	return frame("data: ", e.JSON(d))
 }
 
+// UpstreamError renders an error event of the upstream's as one that ends a
+// stream in dialect d: as it came, unless it came in an error field. Clients skip
+// such a field, so what it says becomes an event that they read. The result is
+// valid as long as ev is.
+func UpstreamError(d api.Dialect, ev Event) []byte {
+	if !ev.ErrorField {
+		return ev.Raw
+	}
+	head := "data: "
+	if d == api.Messages || d == api.Responses {
+		head = "event: error\ndata: "
+	}
+	return append(appendLines([]byte(head), ev.Data), "\n\n"...)
+}
+
 // DoneEvent is the event that closes a complete stream in dialect d, nil where
 // there is none.
 func DoneEvent(d api.Dialect) []byte {

@@ -25,6 +25,9 @@ type Event struct {
 	// Partial says that the source ended without the line ends that close an
 	// event. Raw has them all the same, so that it can be passed on.
 	Partial bool
+	// ErrorField says that data came in an error field, which is not in the
+	// standard: clients skip it.
+	ErrorField bool
 }
 
 var bom = []byte("\xef\xbb\xbf")

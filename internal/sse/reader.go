@@ -7,11 +7,15 @@ import (
 )
 
 // MaxEvent is the size of the largest event that a Reader accepts, in bytes
-// with its line ends.
-const MaxEvent = 1 << 20
+// with its line ends. An image in base64 is one event of several megabytes, and
+// the event that completes a response may repeat them all.
+const MaxEvent = 32 << 20
 
 const (
 	startBuffer = 4 << 10
+	// keptBuffer is the largest buffer that waits for the next event: what a
+	// larger event needed is not held through the silence after it.
+	keptBuffer = 1 << 20
 	// One byte beyond the largest event is needed to see that it is too large.
 	maxBuffer = MaxEvent + startBuffer
 	// emptyReads is how many reads in a row may give neither bytes nor an error.
@@ -19,7 +23,7 @@ const (
 )
 
 // ErrTooLarge is the error for an event above MaxEvent.
-var ErrTooLarge = errors.New("stream event exceeds 1 MiB")
+var ErrTooLarge = errors.New("stream event exceeds 32 MiB")
 
 // Reader cuts a stream into events. The same bytes give the same events, in
 // whatever pieces they arrive. Every byte is looked at a bounded number of
@@ -57,6 +61,7 @@ type fields struct {
 	dataFrom, dataTo int
 	dataLines        int
 	named            bool
+	errorField       bool
 }
 
 // NewReader returns a Reader over src: of server-sent events, or of one JSON
@@ -84,7 +89,7 @@ func (r *Reader) Reset(src io.Reader, ndjson bool) {
 // the source ended with, io.EOF at the regular end. A rest that holds a data
 // line but not the end of its event is returned before io.EOF as a partial
 // event; any other rest, and one before another error, is dropped. An event
-// above MaxEvent is ErrTooLarge. Errors are final.
+// above MaxEvent is ErrTooLarge, and Rest has its beginning. Errors are final.
 func (r *Reader) Next() (Event, error) {
 	for {
 		whole := r.scan()
@@ -111,6 +116,10 @@ func (r *Reader) Next() (Event, error) {
 // the source. It leaves the event that Next returned last valid.
 func (r *Reader) Buffered() bool { return r.scan() }
 
+// Rest is what was read and not returned by Next. After ErrTooLarge it comes
+// before what the source still has. It is valid until Reset.
+func (r *Reader) Rest() []byte { return r.buf[r.start:] }
+
 // size is the length of the pending event, as far as it is known.
 func (r *Reader) size() int {
 	if r.found {
@@ -122,7 +131,8 @@ func (r *Reader) size() int {
 // take returns the pending event, which ends at end, and begins the next.
 func (r *Reader) take(end int) Event {
 	raw := r.buf[r.start:end:end]
-	ev, p := Event{Raw: raw}, &r.pending
+	p := &r.pending
+	ev := Event{Raw: raw, ErrorField: p.errorField}
 	if p.named {
 		ev.Name = raw[p.nameFrom:p.nameTo:p.nameTo]
 	}
@@ -180,7 +190,14 @@ func (r *Reader) fill() {
 // only over at least as many consumed bytes, or once the buffer has its full
 // size, so that moving costs no more than reading did.
 func (r *Reader) makeRoom() {
-	used, free := len(r.buf)-r.start, cap(r.buf)-len(r.buf)
+	used := len(r.buf) - r.start
+	if cap(r.buf) > keptBuffer && used < startBuffer {
+		r.move(make([]byte, 0, startBuffer))
+	}
+	if cap(r.joined) > keptBuffer {
+		r.joined = nil
+	}
+	free := cap(r.buf) - len(r.buf)
 	if r.start >= used && free < cap(r.buf)/2 {
 		r.move(r.buf)
 		free = cap(r.buf) - len(r.buf)
@@ -286,6 +303,7 @@ func (r *Reader) addLine(from, to int) {
 		p.dataFrom, p.dataTo = to-r.start-len(value), to-r.start
 		p.dataLines++
 		p.nameFrom, p.nameTo, p.named = from-r.start, from-r.start+len(name), true
+		p.errorField = true
 	case "event":
 		p.nameFrom, p.nameTo, p.named = to-r.start-len(value), to-r.start, true
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -288,12 +289,12 @@ func TestReaderSizeBound(t *testing.T) {
 		{"one byte more", MaxEvent + 1, "\n\n", ErrTooLarge},
 		{"largest event with longer line ends", MaxEvent, "\r\n\r\n", io.EOF},
 		{"one byte more with longer line ends", MaxEvent + 1, "\r\n\r\n", ErrTooLarge},
-		{"far too large", 3 * MaxEvent, "\n\n", ErrTooLarge},
-		{"never ending", 3 * MaxEvent, "", ErrTooLarge},
+		{"far too large", MaxEvent + 1<<20, "\n\n", ErrTooLarge},
+		{"never ending", MaxEvent + 1<<20, "", ErrTooLarge},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			body := "data: " + strings.Repeat("x", tc.size-len("data: ")-len(tc.end)) + tc.end
-			for _, size := range []int{4 << 20, 1000, 4096} {
+			for _, size := range []int{4 << 20, 4000} {
 				src := &chunked{text: "data: a\n\n" + body, sizes: []int{size}, err: io.EOF}
 				got, err := readAll(t, src, false)
 				if err != tc.want {
@@ -320,6 +321,104 @@ func TestReaderSourceErrorAfterTooMuch(t *testing.T) {
 			t.Errorf("got error %v, want ErrTooLarge", err)
 		}
 	}
+}
+
+// What Next returned, Rest and what the source still has are the stream.
+func TestReaderRest(t *testing.T) {
+	large := "data: " + strings.Repeat("x", MaxEvent) + "\n\n"
+	for _, ndjson := range []bool{false, true} {
+		text := "data: a\n\n" + large + "data: b\n\ndata: "
+		if ndjson {
+			text = "{}\n" + large + "{}"
+		}
+		src := strings.NewReader(text)
+		r := NewReader(src, ndjson)
+		ev, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(ev.Raw)
+		if _, err := r.Next(); err != ErrTooLarge {
+			t.Fatalf("got %v, want ErrTooLarge", err)
+		}
+		if _, err := r.Next(); err != ErrTooLarge {
+			t.Errorf("got %v when asked again, want ErrTooLarge", err)
+		}
+		got += string(r.Rest())
+		rest, err := io.ReadAll(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got += string(rest); got != text {
+			t.Errorf("NDJSON %v: got %d bytes, want the %d of the stream", ndjson, len(got), len(text))
+		}
+		r.Reset(src, false)
+		if n := len(r.Rest()); n != 0 {
+			t.Errorf("got a rest of %d bytes after Reset, want none", n)
+		}
+	}
+}
+
+// A large event costs what it needs while it comes, and nothing in the silence
+// after it.
+func TestReaderBufferFollowsTheEvents(t *testing.T) {
+	large := "data: {}\ndata: " + strings.Repeat("x", 2*keptBuffer) + "\n\n"
+	src := iotest.OneByteReader(strings.NewReader(large + "data: a\n\n" + large))
+	r := NewReader(src, false)
+	for n, want := range []string{large, "data: a\n\n", large} {
+		ev, err := r.Next()
+		if err != nil || string(ev.Raw) != want {
+			t.Fatalf("event %d: got %d bytes, %v; want %d", n, len(ev.Raw), err, len(want))
+		}
+		if got := cap(r.buf); got > 2*len(want)+startBuffer {
+			t.Errorf("event %d: got a buffer of %d for %d bytes", n, got, len(want))
+		}
+		if got := cap(r.joined); len(want) < keptBuffer && got > keptBuffer {
+			t.Errorf("event %d: got %d bytes of joined data kept", n, got)
+		}
+	}
+	if _, err := r.Next(); err != io.EOF {
+		t.Fatal(err)
+	}
+	if cap(r.buf) > keptBuffer || cap(r.joined) > keptBuffer {
+		t.Errorf("got %d and %d bytes that wait for the end, want at most %d", cap(r.buf), cap(r.joined), keptBuffer)
+	}
+}
+
+// The buffer grows geometrically: the bytes that are copied and allocated for an
+// event are a small multiple of it.
+func TestReaderGrowsGeometrically(t *testing.T) {
+	const size = 16 << 20
+	text := "data: " + strings.Repeat("x", size) + "\n\n"
+	r := NewReader(&chunked{text: text, sizes: []int{32 << 10}, err: io.EOF}, false)
+	grown, last := 0, cap(r.buf)
+	w := &grows{src: r.src, on: func() {
+		if cap(r.buf) != last {
+			grown += cap(r.buf)
+			last = cap(r.buf)
+		}
+	}}
+	r.src = w
+	if _, err := r.Next(); err != nil {
+		t.Fatal(err)
+	}
+	if grown > 5*size {
+		t.Errorf("got %d bytes of buffers for an event of %d", grown, size)
+	}
+	if grown < size {
+		t.Errorf("got %d bytes of buffers, want at least the event", grown)
+	}
+}
+
+// grows calls on before every read.
+type grows struct {
+	src io.Reader
+	on  func()
+}
+
+func (g *grows) Read(p []byte) (int, error) {
+	g.on()
+	return g.src.Read(p)
 }
 
 func TestReaderReset(t *testing.T) {
@@ -392,7 +491,7 @@ func TestReaderDoesNotStartOver(t *testing.T) {
 // a busy machine does not break it.
 func TestReaderOfManyLines(t *testing.T) {
 	measure := func(unit string) time.Duration {
-		text := strings.Repeat(unit, MaxEvent/len(unit)-8) + "\n\n"
+		text := strings.Repeat(unit, 1<<20/len(unit)) + "\n\n"
 		begin := time.Now()
 		ev, err := NewReader(strings.NewReader(text), false).Next()
 		if err != nil || string(ev.Raw) != text[:len(ev.Raw)] {

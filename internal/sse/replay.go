@@ -25,8 +25,9 @@ func (v Verdict) String() string {
 }
 
 // Replay checks a replacement stream against what the client has and lets
-// through what goes beyond it. Until then nothing of it reaches the client but
-// keep-alives.
+// through what goes beyond it. Until then nothing of it reaches the client, nor
+// do keep-alives: nobody knows yet whether the stream is the client's, and held
+// back they would be without number.
 //
 // Ids and times of the replacement are left as they are: the chunks of a resumed
 // chat stream have another id and created from the point where it was resumed,
@@ -74,11 +75,11 @@ func (r *Replay) Next(ev Event) (out []byte, v Verdict) {
 		return nil, Hold
 	case f.kind == Error:
 		return r.differ()
-	case f.kind == KeepAlive:
-		return ev.Raw, Pass
 	case r.caughtUp:
 		r.transcript.observe(f, ev.Data, 0)
 		return ev.Raw, Pass
+	case f.kind == KeepAlive:
+		return nil, Hold
 	case f.opaque:
 		return r.differ()
 	}

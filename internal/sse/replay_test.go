@@ -109,7 +109,8 @@ func TestReplayChat(t *testing.T) {
 		{name: "inside a character", had: say("\xc3"), new: say("é"), differs: true},
 		{name: "half a surrogate pair", had: say("a"), new: say(`a\ud83d`), out: say(`\ud83d`)},
 		{name: "half a surrogate pair to compare", had: say("ab"), new: say(`a\ud83d`), differs: true},
-		{name: "keep-alives pass", had: say("ab"), new: ping + say("a") + ping + say("bc"), out: ping + ping + say("c")},
+		{name: "keep-alives pass from there on", had: say("ab"), new: ping + say("a") + ping + say("bc") + ping, out: say("c") + ping},
+		{name: "keep-alives before the client has anything", had: ping, new: ping + say("a"), out: ping + say("a")},
 		{name: "other text", had: say("Hello"), new: role + say("Hallo"), differs: true},
 		{name: "other text in a later event", had: say("Hello"), new: say("Hell") + say("a"), differs: true},
 		{name: "shorter", had: say("Hello"), new: say("Hell") + stop, differs: true},
@@ -237,7 +238,7 @@ func TestReplayMessages(t *testing.T) {
 			new: whole, out: msgDelta + msgStop,
 		},
 		{name: "all but the stop", had: strings.TrimSuffix(whole, msgStop), new: whole, out: msgStop},
-		{name: "pings pass", had: thought, new: msgPing + whole, out: msgPing + strings.TrimPrefix(whole, thought)},
+		{name: "pings pass from there on", had: thought, new: msgPing + whole + msgPing, out: strings.TrimPrefix(whole, thought) + msgPing},
 		{
 			name: "text in another block", had: msgStart + start(0, "text") + blockDelta(0, "text", "Hello"),
 			new: msgStart + start(1, "text") + blockDelta(1, "text", "Hello"), differs: true,
@@ -286,6 +287,28 @@ func TestReplayOfWhatCannotBeResumed(t *testing.T) {
 	r := NewTranscript(api.Responses).Replay()
 	if _, v := r.Next(events(t, api.Responses, say("a"))[0]); v != Differ {
 		t.Errorf("got %v, want differ", v)
+	}
+}
+
+// A server that only pings while it catches up gives nothing to keep.
+func TestReplayHoldsNoKeepAlives(t *testing.T) {
+	for _, tc := range []struct {
+		dialect    api.Dialect
+		had, alive string
+	}{
+		{api.Chat, say("a"), ping},
+		{api.Chat, say("a"), "event: ping\ndata: {}\n\n"},
+		{api.Messages, start(0, "text") + blockDelta(0, "text", "a"), msgPing},
+	} {
+		r := transcriptOf(t, tc.dialect, tc.had).Replay()
+		for _, ev := range events(t, tc.dialect, strings.Repeat(tc.alive, 100)) {
+			if out, v := r.Next(ev); v != Hold || out != nil {
+				t.Fatalf("%q: got %v with %q, want hold", tc.alive, v, out)
+			}
+		}
+		if r.CaughtUp() {
+			t.Errorf("%q: got a replacement that has caught up by keep-alives", tc.alive)
+		}
 	}
 }
 

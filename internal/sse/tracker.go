@@ -47,6 +47,20 @@ func (t *Tracker) Complete() bool {
 	return t.finish && t.finished.size() == t.seen.size()
 }
 
+// Ended reports whether the event has come after which the dialect has no other:
+// [DONE], message_stop, response.completed, done:true. In chat and completions a
+// finish_reason is not that yet, for usage may follow. Streams of api.Other have
+// no end that is known.
+func (t *Tracker) Ended() bool {
+	switch t.dialect {
+	case api.Other:
+		return false
+	case api.Chat, api.Completions:
+		return t.done
+	}
+	return t.done || t.finish
+}
+
 // NextSequence is the sequence_number that the next event of a Responses stream
 // carries, for ErrorEvent.
 func (t *Tracker) NextSequence() int64 { return t.next }

@@ -87,6 +87,39 @@ func TestTracker(t *testing.T) {
 	}
 }
 
+// A stream has ended where its dialect has no further event.
+func TestTrackerEnded(t *testing.T) {
+	const stopped = `{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`
+	for _, tc := range []struct {
+		name    string
+		dialect api.Dialect
+		datas   []string
+		want    bool
+	}{
+		{"nothing", api.Chat, nil, false},
+		{"chat, finish_reason: usage may follow", api.Chat, []string{stopped}, false},
+		{"chat, [DONE]", api.Chat, []string{stopped, "[DONE]"}, true},
+		{"completions, finish_reason", api.Completions, []string{`{"choices":[{"index":0,"text":"","finish_reason":"stop"}]}`}, false},
+		{"completions, [DONE]", api.Completions, []string{"[DONE]"}, true},
+		{"messages, stop reason", api.Messages, []string{`{"type":"message_delta","delta":{"stop_reason":"end_turn"}}`}, false},
+		{"messages, message_stop", api.Messages, []string{`{"type":"message_stop"}`}, true},
+		{"responses, item done", api.Responses, []string{`{"type":"response.output_item.done","item":{}}`}, false},
+		{"responses, completed", api.Responses, []string{`{"type":"response.completed","response":{}}`}, true},
+		{"responses, incomplete", api.Responses, []string{`{"type":"response.incomplete","response":{}}`}, true},
+		{"responses, failed", api.Responses, []string{`{"type":"response.failed","response":{}}`}, false},
+		{"Ollama, going on", api.OllamaChat, []string{`{"message":{"content":"a"},"done":false}`}, false},
+		{"Ollama, done", api.OllamaChat, []string{`{"message":{"content":"a"},"done":true}`}, true},
+		{"unknown, anything", api.Other, []string{`{"done":true}`, "[DONE]"}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tr := observe(tc.dialect, tc.datas...)
+			if got := tr.Ended(); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestTrackerNextSequence(t *testing.T) {
 	tr := observe(api.Responses)
 	if got := tr.NextSequence(); got != 0 {

@@ -279,7 +279,7 @@ var conformances = []conformance{
 		"X-Ratelimit-Remaining-Requests", "7", "Openai-Processing-Ms", "12", "Www-Authenticate", "Bearer", "Server", "vllm", "Via", "1.1 varnish", "Vary", "Origin")},
 	{name: "escaped path", path: "/v1/files/a%2Fb%20c%25/d:e"},
 	{name: "double slashes", path: "/v1//chat//completions/"},
-	{name: "dots", path: "/v1/a/../b/./c"},
+	{name: "a dot", path: "/v1/a/./b..c"}, // what climbs is refused, see hostile_test.go
 	{name: "query", path: "/v1/chat/completions?b=2&a=1&a=%20x+y&c"},
 	{name: "query with a semicolon", path: "/v1/chat/completions?a=1;b=2&c=%zz"},
 	{name: "empty query", path: "/v1/chat/completions?"},
