@@ -143,15 +143,14 @@ func (dep *Deployment) unmarshalProxy(start caddyfile.Token, foreign []caddyfile
 	if err := dep.refuseSegments(foreign); err != nil {
 		return err
 	}
-	token := func(text string, like caddyfile.Token) caddyfile.Token {
-		like.Text = text
-		return like
+	// Made anew: a copy of a quoted token would be quoted, and a quoted brace
+	// closes nothing.
+	token := func(text string, at caddyfile.Token, below int) caddyfile.Token {
+		return caddyfile.Token{File: at.File, Line: at.Line + below, Text: text}
 	}
-	tokens := []caddyfile.Token{token("reverse_proxy", start), token("{", start)}
+	tokens := []caddyfile.Token{token("reverse_proxy", start, 0), token("{", start, 0)}
 	tokens = append(tokens, slices.Concat(foreign...)...)
-	last := tokens[len(tokens)-1]
-	last.Line++
-	tokens = append(tokens, token("}", last))
+	tokens = append(tokens, token("}", tokens[len(tokens)-1], 1))
 	dep.ReverseProxy = new(reverseproxy.Handler)
 	err := dep.ReverseProxy.UnmarshalCaddyfile(caddyfile.NewDispenser(tokens))
 	if err == nil {

@@ -33,7 +33,9 @@ func (p *pair) converses(t *testing.T, deployment string, attempts int) (hangUp 
 	converse(t, resp.Body.(io.ReadWriter))
 	return func() {
 		resp.Body.Close()
-		p.logged(t, realtimePath) // Caddy is not to be stopped while it ends the connection
+		p.s.WaitForLog(t, func(e caddyharness.Entry) bool { // Caddy is not to be stopped while it ends the connection
+			return strings.HasPrefix(e.Logger, "http.log.access") && e.Fields["status"] == 101.0
+		})
 	}
 }
 
@@ -62,7 +64,7 @@ func failed(t *testing.T, s *caddyharness.Server) (request, attempt string) {
 // request could go round what the router does with its body.
 func TestOnlyWebSocketsAreUpgrades(t *testing.T) {
 	u := scripted.New(t)
-	s := caddyharness.Load(t, ":8080 {\n\troute {\n\t\tllm_router {\n\t\t\tmax_body 1KB\n"+
+	s := caddyharness.Load(t, ":8080 {\n\tlog\n\troute {\n\t\tllm_router {\n\t\t\tmax_body 1KB\n"+
 		deployment(u.URL, "model own\napi_key sk-own")+"\t\t}\n\t\trespond next 418\n\t}\n}\n")
 	long := `{"model":"p","x":"` + strings.Repeat("y", 2000) + `"}`
 	tests := []struct {
@@ -98,14 +100,15 @@ func TestOnlyWebSocketsAreUpgrades(t *testing.T) {
 		})
 	}
 	u.Always(upperCaser)
-	for _, upgrade := range []string{"websocket", "WebSocket", "h2c, websocket"} {
+	for i, upgrade := range []string{"websocket", "WebSocket", "h2c, websocket"} {
 		t.Run("a WebSocket in the words "+upgrade, func(t *testing.T) {
 			conn, err := s.Dial(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, upgrade\r\nUpgrade: %s\r\n\r\n", realtimePath, upgrade)
+			path := fmt.Sprintf("%s&try=%d", realtimePath, i)
+			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, upgrade\r\nUpgrade: %s\r\n\r\n", path, upgrade)
 			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -115,7 +118,7 @@ func TestOnlyWebSocketsAreUpgrades(t *testing.T) {
 			}
 			converse(t, conn)
 			conn.Close()
-			u.WaitIdle(t)
+			(&pair{s: s}).logged(t, path) // Caddy is not to be stopped while it ends the connection
 		})
 	}
 }
@@ -224,7 +227,8 @@ func TestUpgradeTimesOut(t *testing.T) {
 
 func TestUpgradeWhoseClientLeaves(t *testing.T) {
 	u := scripted.New(t).Always(scripted.Hang())
-	p := realtime(t, u, alone(u, "cooldown 1m {\n\tallowed_fails 0\n}"))
+	s := caddyharness.Load(t, ":8080 {\n\tlog\n\troute {\n\t\tlog_append class {http.llm_router.error_class}\n\t\tllm_router {\n"+alone(u, "cooldown 1m {\n\tallowed_fails 0\n}")+"\n\t\t}\n\t}\n}\n")
+	p := &pair{s: s, u: u, scheme: "http"}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -244,6 +248,9 @@ func TestUpgradeWhoseClientLeaves(t *testing.T) {
 	u.WaitCanceled(t, 1)
 	if got := p.logged(t, realtimePath); got != 499 {
 		t.Errorf("status %d is logged, want 499", got)
+	}
+	if got := s.AccessLog(t, 0).Fields["class"]; got != "canceled" {
+		t.Errorf("got class %q, want canceled", got)
 	}
 	for _, msg := range []string{"request failed", "attempt failed", "attempt failed, deployment cools down"} {
 		if e := lines(p.s, msg); len(e) > 0 {
@@ -338,9 +345,7 @@ func TestUpgradeThatIsRefused(t *testing.T) {
 func TestUpgradeEndsProbation(t *testing.T) {
 	a, b := scripted.New(t).Always(scripted.Reply(500, nil, "")), scripted.New(t)
 	p := realtime(t, a, twoInOrder(a, b, "cooldown 200ms {\n\tallowed_fails 0\n}"))
-	if g := p.refused(t); g.status != 500 {
-		t.Fatalf("got status %d, want 500", g.status)
-	}
+	ask(t, p.s, chatPath, plain).by(t, "b", 2, 0)
 	_, length := cooled(t, p.s)
 	time.Sleep(length + 100*time.Millisecond)
 	a.Always(upperCaser)
