@@ -2,6 +2,7 @@ package upstreams
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,7 +39,29 @@ func (d *Deployment) provisionProxy(ctx caddy.Context, pool string) error {
 		return err
 	}
 	d.proxy = proxy // from here on there is something to clean up
+	if d.static != nil && d.verdict == nil {
+		restUntilUpgrade(proxy, &ctx)
+	}
 	return proxy.Provision(ctx)
+}
+
+// restUntilUpgrade spares a proxy that only upgrades will use the work that Caddy gives
+// every proxy: a goroutine that keeps a gauge of its upstreams' health, which
+// nothing checks here, and a place among the hosts that are known by address.
+// Thousands of them would cost every request a part of the garbage collection.
+func restUntilUpgrade(proxy *reverseproxy.Handler, ctx *caddy.Context) {
+	proxy.DynamicUpstreams, proxy.Upstreams = fixedUpstream{proxy.Upstreams[0].Dial}, nil
+	ended, end := context.WithCancel(ctx.Context)
+	end()
+	ctx.Context = ended
+}
+
+// fixedUpstream is a source of one upstream that never changes.
+type fixedUpstream struct{ dial string }
+
+// GetUpstreams implements reverseproxy.UpstreamSource.
+func (f fixedUpstream) GetUpstreams(*http.Request) ([]*reverseproxy.Upstream, error) {
+	return []*reverseproxy.Upstream{{Dial: f.dial}}, nil
 }
 
 // collectHeaderOps lists the operations on the headers of requests: the

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -13,35 +15,72 @@ import (
 var errLimit = errors.New("the deployment took too long")
 
 // watch bounds an attempt in time: first the whole wait for a good answer, then
-// the silence inside it.
+// the silence inside it. Its methods are called on one goroutine.
 type watch struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	timer  *time.Timer
-	idle   time.Duration
+	began  time.Time
+	// waiting is when the read that is going on began, in nanoseconds since
+	// began; 0 is that none is. Every event of a stream sets it, which is cheaper
+	// than it would be to set the timer.
+	waiting atomic.Int64
+
+	mu    sync.Mutex // the timer may have fired already when it is set anew
+	timer *time.Timer
+	idle  time.Duration
+	due   time.Duration // since began; 0 is never. It counts while idle is 0.
 }
 
 // newWatch begins to watch an attempt that may take as long as limit.
 func newWatch(parent context.Context, limit time.Duration) *watch {
-	w := new(watch)
+	w := &watch{began: time.Now(), due: max(limit, 1)}
 	w.ctx, w.cancel = context.WithCancelCause(parent)
+	w.mu.Lock() // a limit of nothing fires at once
 	w.timer = time.AfterFunc(limit, w.expire)
+	w.mu.Unlock()
 	return w
 }
 
-func (w *watch) expire() { w.cancel(errLimit) }
+// expire ends the attempt if its time is up, or sets the timer to when it may be.
+func (w *watch) expire() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Since(w.began)
+	left := w.due - now
+	switch {
+	case w.ctx.Err() != nil, w.idle == 0 && w.due == 0:
+		return
+	case w.idle > 0:
+		since := time.Duration(w.waiting.Load())
+		if since == 0 {
+			since = now
+		}
+		left = w.idle - (now - since)
+	}
+	if left > 0 {
+		w.timer.Reset(left)
+		return
+	}
+	w.cancel(errLimit)
+}
 
 // limit bounds only the silence from now on, between alive and pause; 0 is no
 // bound.
 func (w *watch) limit(idle time.Duration) {
-	w.idle = idle
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.idle, w.due = idle, 0
+	if idle > 0 {
+		w.timer.Reset(idle)
+		return
+	}
 	w.timer.Stop()
 }
 
 // alive starts the silence anew, before a read.
 func (w *watch) alive() {
 	if w.idle > 0 {
-		w.timer.Reset(w.idle)
+		w.waiting.Store(max(1, int64(time.Since(w.began))))
 	}
 }
 
@@ -49,13 +88,15 @@ func (w *watch) alive() {
 // was read is no silence of the upstream's. Until limit it does nothing.
 func (w *watch) pause() {
 	if w.idle > 0 {
-		w.timer.Stop()
+		w.waiting.Store(0)
 	}
 }
 
 // within bounds all that is still to come, silence or not.
 func (w *watch) within(d time.Duration) {
-	w.idle = 0
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.idle, w.due = 0, time.Since(w.began)+d
 	w.timer.Reset(d)
 }
 

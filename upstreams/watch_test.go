@@ -188,3 +188,24 @@ func TestIsTimeout(t *testing.T) {
 		})
 	}
 }
+
+// The timer may fire for the limit before while the next one is set.
+func TestWatchThatHasFiredHeedsTheNewLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatch(t.Context(), time.Hour)
+		defer w.stop()
+		w.limit(time.Minute)
+		w.alive()
+		time.Sleep(time.Minute - time.Nanosecond)
+		w.within(time.Second)
+		w.expire() // came late
+		if err := w.ctx.Err(); err != nil {
+			t.Fatalf("ended by a limit that no longer holds: %v", context.Cause(w.ctx))
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := context.Cause(w.ctx); got != errLimit {
+			t.Errorf("got cause %v, want %v", got, errLimit)
+		}
+	})
+}

@@ -1,0 +1,34 @@
+package wholepath
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/llmrouter/caddy-llm-router/internal/scripted"
+)
+
+// A deployment that nobody asks for costs the others nothing: Caddy's reverse
+// proxy would keep a goroutine for each, whose stack every garbage collection
+// looks at.
+func TestIdlePoolsHaveNoGoroutines(t *testing.T) {
+	up := scripted.New(t).Always(scripted.OK("Hello."))
+	pools := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "pool p%d {\n\tdeployment a %s\n}\n", i, up.URL)
+		}
+		return b.String()
+	}
+	config := func(n int) string { return ":8080 {\n\tllm_router {\n" + pools(n) + "\n\t}\n}\n" }
+	s := routerWith(t, pools(1))
+	before := runtime.NumGoroutine()
+	s.Reload(t, config(200))
+	if after := runtime.NumGoroutine(); after > before+20 {
+		t.Errorf("200 pools need %d goroutines, where one needs %d", after, before)
+	}
+	if g := ask(t, s, chatPath, strings.Replace(plain, `"p"`, `"p199"`, 1)); g.status != 200 {
+		t.Errorf("got %d %s, want an answer", g.status, g.body)
+	}
+}
