@@ -60,6 +60,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		first_token_timeout <duration>
 //		idle_timeout        <duration>
 //		resume              on|off
+//		max_parallel        <n>
 //		slow_start          <duration>
 //		health_panic        on|off
 //		fallback                <pool...>

@@ -39,10 +39,11 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// Cooldown is the state of one deployment. It is safe for concurrent use. As
-// long as the deployment does well nothing here takes a lock; readers never do.
-type Cooldown struct {
-	cfg atomic.Pointer[Config]
+// Record is what is remembered of one deployment's failures, whatever a
+// configuration makes of it: it goes on when another one is loaded. The zero
+// Record is that of a deployment that has not failed yet. It is safe for
+// concurrent use and must not be copied.
+type Record struct {
 	win atomic.Pointer[Window]
 
 	// spell numbers the stretches between two changes of state: even ones are
@@ -59,32 +60,25 @@ type Cooldown struct {
 	length time.Duration // of the last cooldown, for growth
 }
 
-// New makes the state of a deployment that has not failed yet. A nil cfg is
-// the default. The configuration is copied.
-func New(cfg *Config) *Cooldown {
-	c := new(Cooldown)
-	n := cfg.normalized()
-	c.cfg.Store(n)
-	c.win.Store(NewWindow(n.Window))
-	c.probeSince.Store(unset)
-	c.rampSince.Store(unset)
-	return c
+// Under gives the record as a configuration reads it. A nil cfg is the default.
+// The configuration is copied. Several may read one record: a running cooldown
+// keeps its end, except that it is none for a configuration that is Off, and
+// counts begin anew when the Window has another length.
+func (r *Record) Under(cfg *Config) *Cooldown {
+	return &Cooldown{cfg: cfg.normalized(), Record: r}
 }
 
-// Configure replaces the configuration, which is copied, and keeps the state:
-// a running cooldown keeps its end. Another Window starts with empty counts,
-// and Off ends a cooldown at once.
-func (c *Cooldown) Configure(cfg *Config) {
-	n := cfg.normalized()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if old := c.cfg.Swap(n); old.Window != n.Window {
-		c.win.Store(NewWindow(n.Window))
-	}
-	if n.Off && !good(c.spell.Load()) {
-		c.restore(unset)
-	}
+// Cooldown leaves one deployment out because of its own failures, by one
+// configuration. It is safe for concurrent use. As long as the deployment does
+// well nothing here takes a lock; readers never do.
+type Cooldown struct {
+	cfg *Config
+	*Record
 }
+
+// New makes the cooldown of a deployment that has not failed yet, with a record
+// of its own.
+func New(cfg *Config) *Cooldown { return new(Record).Under(cfg) }
 
 // State tells the state at now.
 func (c *Cooldown) State(now time.Time) State {
@@ -109,16 +103,16 @@ func (c *Cooldown) Remaining(now time.Time) time.Duration {
 }
 
 // Reason is the class that caused the last cooldown, or None before the first.
-func (c *Cooldown) Reason() retry.Class { return retry.Class(c.reason.Load()) }
+func (r *Record) Reason() retry.Class { return retry.Class(r.reason.Load()) }
 
 // Counts sums up the outcomes that the next failure will be judged with.
-func (c *Cooldown) Counts(now time.Time) Counts { return c.win.Load().Counts(now) }
+func (c *Cooldown) Counts(now time.Time) Counts { return c.window().Counts(now) }
 
 // Begin is called right before an attempt. It reports false when the attempt
 // must not go out: the deployment cools, or another request probes it. The
 // first to begin after a cooldown becomes its probe. A ticket must be settled.
 func (c *Cooldown) Begin(now time.Time) (Ticket, bool) {
-	if spell := c.spell.Load(); good(spell) {
+	if spell := c.spell.Load(); good(spell) || c.cfg.Off {
 		return Ticket{cooldown: c, spell: spell}, true
 	}
 	return c.beginProbe(instant(now))
@@ -141,7 +135,7 @@ func (c *Cooldown) BeginForced(now time.Time) Ticket {
 func (c *Cooldown) Cool(now time.Time, class retry.Class, d time.Duration) Effect {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cfg.Load().Off {
+	if c.cfg.Off {
 		return Effect{}
 	}
 	return c.cool(instant(now), class, d)
@@ -159,6 +153,19 @@ func (c *Cooldown) Restore(now time.Time) bool {
 	return true
 }
 
+// window holds the outcomes that failures are judged with. It begins empty, also
+// where a configuration wants another length than the last one did.
+func (c *Cooldown) window() *Window {
+	win := c.win.Load()
+	if win != nil && win.width == bucketWidth(c.cfg.Window) {
+		return win
+	}
+	if fresh := NewWindow(c.cfg.Window); c.win.CompareAndSwap(win, fresh) {
+		return fresh
+	}
+	return c.win.Load()
+}
+
 func good(spell uint64) bool { return spell&1 == 0 }
 
 // look reads state and deadline without a lock. Writers change the spell last,
@@ -166,7 +173,7 @@ func good(spell uint64) bool { return spell&1 == 0 }
 func (c *Cooldown) look(now int64) (State, int64) {
 	for {
 		spell := c.spell.Load()
-		if good(spell) {
+		if good(spell) || c.cfg.Off {
 			return Usable, 0
 		}
 		until, probe := c.until.Load(), c.probeSince.Load()
@@ -176,7 +183,7 @@ func (c *Cooldown) look(now int64) (State, int64) {
 		switch {
 		case now < until:
 			return Cooling, until
-		case probe != unset && now-probe < int64(c.cfg.Load().ProbeTimeout):
+		case probe != unset && now-probe < int64(c.cfg.ProbeTimeout):
 			return Probing, until
 		}
 		return Usable, until

@@ -114,7 +114,7 @@ func TestOff(t *testing.T) {
 		c := New(nil)
 		before := begin(t, c, t0)
 		fail(c, t0, retry.Quota)
-		c.Configure(off)
+		c = c.Under(off)
 		wantUsable(t, c, t0)
 		if effect := before.Fail(t0, stated(retry.RateLimit, time.Minute)); effect.Cooled {
 			t.Error("a late failure cooled")
@@ -122,11 +122,11 @@ func TestOff(t *testing.T) {
 	})
 }
 
-func TestConfigure(t *testing.T) {
+func TestUnderAnotherConfig(t *testing.T) {
 	t.Run("keeps a running cooldown", func(t *testing.T) {
 		c := New(nil)
 		fail(c, t0, retry.Quota)
-		c.Configure(config(func(c *Config) { c.Duration, c.Max = time.Second, time.Second }))
+		c = c.Under(config(func(c *Config) { c.Duration, c.Max = time.Second, time.Second }))
 		wantCooling(t, c, t0, 5*time.Minute, retry.Quota)
 	})
 	t.Run("keeps the counts", func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestConfigure(t *testing.T) {
 		for range 4 {
 			fail(c, t0, retry.ServerError)
 		}
-		c.Configure(config(func(c *Config) { c.Duration = time.Second }))
+		c = c.Under(config(func(c *Config) { c.Duration = time.Second }))
 		if got := fail(c, t0, retry.ServerError); got != (Effect{Cooled: true, For: time.Second}) {
 			t.Errorf("got %+v, want cooled for 1s", got)
 		}
@@ -144,14 +144,14 @@ func TestConfigure(t *testing.T) {
 		for range 4 {
 			fail(c, t0, retry.ServerError)
 		}
-		c.Configure(config(func(c *Config) { c.Window = 2 * time.Minute }))
+		c = c.Under(config(func(c *Config) { c.Window = 2 * time.Minute }))
 		if got := c.Counts(t0); got != (Counts{}) {
 			t.Errorf("got %+v, want nothing", got)
 		}
 	})
 	t.Run("nil is the default", func(t *testing.T) {
 		c := New(config(func(c *Config) { c.Off = true }))
-		c.Configure(nil)
+		c = c.Under(nil)
 		if !fail(c, t0, retry.Auth).Cooled {
 			t.Error("still off")
 		}

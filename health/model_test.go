@@ -260,7 +260,7 @@ func FuzzCooldown(f *testing.F) {
 // Random traffic from several goroutines: never two probes for one slot, and
 // never a way to get stuck.
 func TestRandomTrafficUnderConcurrency(t *testing.T) {
-	c := New(config(func(c *Config) { c.Duration, c.SlowStart = time.Second, time.Second }))
+	all := New(config(func(c *Config) { c.Duration, c.SlowStart = time.Second, time.Second }))
 	var clock atomic.Int64 // milliseconds since t0
 	var begun, refused atomic.Int64
 	var slots sync.Map // of probes, by spell
@@ -268,6 +268,7 @@ func TestRandomTrafficUnderConcurrency(t *testing.T) {
 	for id := range uint64(8) {
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(id, 2))
+			c := all
 			for range 4000 {
 				now := t0.Add(time.Duration(clock.Add(random.Int64N(20))) * time.Millisecond)
 				ticket, ok := c.Begin(now)
@@ -299,7 +300,7 @@ func TestRandomTrafficUnderConcurrency(t *testing.T) {
 				}
 				switch random.IntN(500) {
 				case 0:
-					c.Configure(config(func(c *Config) { c.Window = time.Duration(1+random.IntN(3)) * time.Minute }))
+					c = c.Under(config(func(c *Config) { c.Window = time.Duration(1+random.IntN(3)) * time.Minute }))
 				case 1:
 					c.Restore(now)
 				case 2:
@@ -313,7 +314,7 @@ func TestRandomTrafficUnderConcurrency(t *testing.T) {
 		t.Errorf("got %d begun and %d refused, want some of both", begun.Load(), refused.Load())
 	}
 	end := t0.Add(time.Duration(clock.Load())*time.Millisecond + time.Hour)
-	ticket := begin(t, c, end)
+	ticket := begin(t, all, end)
 	ticket.Succeed(end)
-	wantUsable(t, c, end)
+	wantUsable(t, all, end)
 }

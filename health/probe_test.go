@@ -162,7 +162,7 @@ func TestFailedProbesLengthenUpToAMaximum(t *testing.T) {
 			probe := begin(t, c, now)
 			probe.Succeed(now)
 			fail(c, now, retry.Auth)
-			if got, want := c.Remaining(now), c.cfg.Load().Duration; got != want {
+			if got, want := c.Remaining(now), c.cfg.Duration; got != want {
 				t.Errorf("first cooldown after recovery: got %v, want %v", got, want)
 			}
 		})

@@ -10,7 +10,7 @@ import (
 // all. It counts the failure and frees a failed probe's slot. The caller holds
 // mu.
 func (c *Cooldown) sentence(t *Ticket, now time.Time, f Failure) time.Duration {
-	cfg, spell := c.cfg.Load(), c.spell.Load()
+	cfg, spell := c.cfg, c.spell.Load()
 	switch {
 	case !t.speaks(spell):
 		return cfg.late(f, good(spell))
@@ -18,7 +18,7 @@ func (c *Cooldown) sentence(t *Ticket, now time.Time, f Failure) time.Duration {
 		c.vacate()
 		return cfg.afterProbe(f, c.length)
 	}
-	win := c.win.Load()
+	win := c.window()
 	win.Add(now, f.Class)
 	return cfg.judge(f, win.Counts(now))
 }

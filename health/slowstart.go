@@ -13,7 +13,7 @@ func (c *Cooldown) Ramp(now time.Time) float64 {
 	if since == unset {
 		return 1
 	}
-	whole := c.cfg.Load().SlowStart
+	whole := c.cfg.SlowStart
 	elapsed := time.Duration(instant(now) - since)
 	if whole <= 0 || elapsed >= whole {
 		return 1

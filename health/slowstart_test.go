@@ -76,7 +76,7 @@ func TestRampFollowsEveryWayOfRecovery(t *testing.T) {
 	}
 	t.Run("but not when cooldowns are turned off", func(t *testing.T) {
 		c := cooled(nil, 5*time.Second)
-		c.Configure(config(func(c *Config) { c.Off, c.SlowStart = true, time.Minute }))
+		c = c.Under(config(func(c *Config) { c.Off, c.SlowStart = true, time.Minute }))
 		if got := c.Ramp(t0); got != 1 {
 			t.Errorf("got %v, want 1", got)
 		}

@@ -67,7 +67,7 @@ func (t *Ticket) Succeed(now time.Time) (recovered bool) {
 	case t.probe:
 		_, recovered = c.endProbe(instant(now), t.spell)
 	case t.speaks(c.spell.Load()):
-		c.win.Load().Add(now, retry.None)
+		c.window().Add(now, retry.None)
 	}
 	return recovered
 }

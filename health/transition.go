@@ -77,7 +77,7 @@ func (c *Cooldown) cool(now int64, class retry.Class, d time.Duration) Effect {
 // restore starts a good spell with an empty window, and slow start unless now
 // is unset, and tells its number. The caller holds mu and has seen a bad one.
 func (c *Cooldown) restore(now int64) uint64 {
-	c.win.Store(NewWindow(c.cfg.Load().Window))
+	c.win.Store(NewWindow(c.cfg.Window))
 	c.probeSince.Store(unset)
 	c.rampSince.Store(now)
 	return c.spell.Add(1)

@@ -45,8 +45,10 @@ func (c Counts) Failed() int {
 // NewWindow makes an empty window. Lengths under twelve milliseconds are
 // rounded up to that.
 func NewWindow(length time.Duration) *Window {
-	return &Window{width: int64(max(length/buckets, minBucket))}
+	return &Window{width: bucketWidth(length)}
 }
+
+func bucketWidth(length time.Duration) int64 { return int64(max(length/buckets, minBucket)) }
 
 // Add counts one outcome; class None is a success. An outcome older than what
 // the window covers is dropped, as is a class that does not exist.

@@ -13,7 +13,7 @@ func benchCandidates(n int) []*Candidate {
 	for i := range n {
 		all = append(all, &Candidate{
 			ID: fmt.Sprint(i), Order: 1, Weight: float64(1 + i%3), MaxParallel: 100,
-			Tags: []string{"a"}, Cooldown: health.New(nil), Limiter: NewLimiter(1<<40, 0),
+			Tags: []string{"a"}, State: new(State), Cooldown: health.New(nil), Limiter: NewLimiter(1<<40, 0),
 		})
 	}
 	return all

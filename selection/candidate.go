@@ -4,7 +4,6 @@
 package selection
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/llmrouter/caddy-llm-router/health"
@@ -30,9 +29,13 @@ type Candidate struct {
 	// Teams are the teams that may use the deployment; none means everyone.
 	Teams []string
 
-	// Cooldown leaves the deployment out because of its own failures.
+	// State is what is known of the deployment. It outlives the Candidate.
+	*State
+	// Cooldown leaves the deployment out because of its own failures, over the
+	// State's Record.
 	Cooldown *health.Cooldown
-	// Limiter counts requests and tokens per minute; nil is no limit.
+	// Limiter bounds requests and tokens per minute, over the State's Minute; nil
+	// is no limit.
 	Limiter *Limiter
 	// Healthy is the verdict of active health checks; nil is always healthy.
 	Healthy func() bool
@@ -42,63 +45,20 @@ type Candidate struct {
 
 	// Upstream is what the candidate stands for, for the caller's own use.
 	Upstream any
-
-	inFlight atomic.Int64
-	failures atomic.Int32 // since the last good answer
-	failedAt atomic.Int64 // when the latest was, in Unix nanoseconds
 }
 
-// InFlight is the number of requests that the deployment is carrying.
-func (c *Candidate) InFlight() int64 { return c.inFlight.Load() }
+// NewCandidate makes a candidate of a deployment in the state that it is in, with
+// the default cooldown and no limits.
+func NewCandidate(id string, state *State) *Candidate {
+	return &Candidate{ID: id, Order: 1, State: state, Cooldown: state.Record.Under(nil)}
+}
 
 // Acquire takes a place among the requests in flight; false when all are
 // taken. Every success must be followed by one Release.
-func (c *Candidate) Acquire() bool {
-	if c.MaxParallel <= 0 {
-		c.inFlight.Add(1)
-		return true
-	}
-	// Counting first and looking then would for a moment refuse others a place
-	// that nobody takes.
-	for {
-		n := c.inFlight.Load()
-		if n >= c.MaxParallel {
-			return false
-		}
-		if c.inFlight.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
+func (c *Candidate) Acquire() bool { return c.State.acquire(c.MaxParallel) }
 
 // Release gives the place back.
-func (c *Candidate) Release() { c.inFlight.Add(-1) }
-
-// failingAfter failures in a row, the latest no longer ago than failingFor, make
-// a deployment a poor place to fail over to.
-const (
-	failingAfter = 5
-	failingFor   = 10 * time.Second
-)
-
-// Answered notes a good answer, or the begin of one.
-func (c *Candidate) Answered() {
-	if c.failures.Load() != 0 {
-		c.failures.Store(0)
-	}
-}
-
-// Failed notes a failure of the deployment's own.
-func (c *Candidate) Failed(now time.Time) {
-	c.failedAt.Store(now.UnixNano())
-	c.failures.Add(1)
-}
-
-// Failing reports whether the deployment has lately done nothing but fail. It
-// says so long before the rates of a cooldown do where much went well before.
-func (c *Candidate) Failing(now time.Time) bool {
-	return c.failures.Load() >= failingAfter && now.UnixNano()-c.failedAt.Load() < int64(failingFor)
-}
+func (c *Candidate) Release() { c.State.release() }
 
 // healthy is the verdict of active health checks.
 func (c *Candidate) healthy() bool { return c.Healthy == nil || c.Healthy() }

@@ -7,14 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/llmrouter/caddy-llm-router/health"
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 func candidate(id string, set ...func(*Candidate)) *Candidate {
-	c := &Candidate{ID: id, Order: 1, Cooldown: health.New(nil)}
+	c := NewCandidate(id, new(State))
 	for _, f := range set {
 		f(c)
 	}

@@ -23,7 +23,8 @@ const (
 	CoolingDown
 	// Tried: this request has tried it already.
 	Tried
-	// Limit: its requests or tokens of this minute are used up.
+	// Limit: its requests or tokens of this minute are used up, or its provider has
+	// said that they will be.
 	Limit
 	// Full: it carries as many requests as it may.
 	Full
@@ -44,8 +45,9 @@ type Query struct {
 	Now time.Time
 	// Tags that the request carries; see Match.
 	Tags TagSet
-	// Tokens is the request's size for rpm and tpm limits: the prompt's estimate.
-	Tokens int
+	// Tokens estimates the prompt's size; MaxOutput is the longest answer that the
+	// request allows, in tokens, 0 being any.
+	Tokens, MaxOutput int
 	// AboveWindow leaves out candidates whose window is known to be no larger
 	// than this many tokens, after a prompt was too long for one of that size;
 	// 0 is off.
@@ -54,6 +56,8 @@ type Query struct {
 	KnownWindow bool
 	// Tried are the candidates that this request has tried.
 	Tried []*Candidate
+	// UsedUp are those whose limits turned out to be used up by other instances.
+	UsedUp []UsedUp
 	// AnyHealth ignores active health checks.
 	AnyHealth bool
 }
@@ -72,12 +76,56 @@ func (q *Query) Check(c *Candidate) Reason {
 		return CoolingDown
 	case slices.Contains(q.Tried, c):
 		return Tried
-	case c.Limiter != nil && !c.Limiter.Fits(q.Now, q.Tokens):
+	case q.limited(c):
 		return Limit
 	case c.MaxParallel > 0 && c.InFlight() >= c.MaxParallel:
 		return Full
 	}
 	return Usable
+}
+
+// UsedUp is a candidate whose limits are used up until then.
+type UsedUp struct {
+	Candidate *Candidate
+	Until     time.Time
+}
+
+// limited reports whether the request would go beyond c's limits, as they are
+// configured or as its provider has stated them.
+func (q *Query) limited(c *Candidate) bool {
+	tokens := q.TokensOn(c)
+	return c.Limiter != nil && !c.Limiter.Fits(q.Now, tokens) ||
+		!c.Headroom.Fits(q.Now, tokens) || q.usedUpFor(c) > 0
+}
+
+// LimitWait is how long it takes until the request is within c's limits, when no
+// other is let in meanwhile.
+func (q *Query) LimitWait(c *Candidate) time.Duration {
+	tokens := q.TokensOn(c)
+	wait := max(c.Headroom.Wait(q.Now, tokens), q.usedUpFor(c))
+	if c.Limiter != nil {
+		wait = max(wait, c.Limiter.Wait(q.Now, tokens))
+	}
+	return wait
+}
+
+func (q *Query) usedUpFor(c *Candidate) time.Duration {
+	for _, u := range q.UsedUp {
+		if u.Candidate == c && q.Now.Before(u.Until) {
+			return u.Until.Sub(q.Now)
+		}
+	}
+	return 0
+}
+
+// TokensOn estimates what the request takes of c's limits: its prompt, and an
+// answer of the length that c's answers have, as far as the request allows.
+func (q *Query) TokensOn(c *Candidate) int {
+	output := int(c.Output.Value())
+	if q.MaxOutput > 0 {
+		output = min(output, q.MaxOutput)
+	}
+	return q.Tokens + output
 }
 
 func (q *Query) tooSmall(c *Candidate) bool {

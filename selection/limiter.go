@@ -1,107 +1,129 @@
 package selection
 
 import (
-	"sync"
+	"context"
 	"time"
 )
 
-// limiterBuckets are the seconds of a sliding minute and the one that is being
-// left: what was used frees between 60 and 61 seconds later, never sooner.
-const limiterBuckets = 61
-
-// Limiter keeps a deployment's requests and tokens of any sliding minute below
-// its limits. Requests are counted when they are sent; tokens by the
-// estimate that the request came with.
+// Limiter keeps what a deployment is sent in any minute below its limits.
+// Requests are counted when they are sent; tokens by an estimate then, and by
+// what they really were once that is known. It is safe for concurrent use.
 type Limiter struct {
 	rpm, tpm int64 // 0 is no limit
-
-	mu       sync.Mutex // protects what follows
-	last     int64      // the second that the newest bucket stands for
-	requests [limiterBuckets]int64
-	tokens   [limiterBuckets]int64
-	sumReq   int64
-	sumTok   int64
+	minute   *Minute
+	// strict is asked before each request, where instances share a limit exactly;
+	// nil is nobody.
+	strict Arbiter
 }
 
-// NewLimiter makes a limiter, or nil when neither limit is set.
-func NewLimiter(rpm, tpm int64) *Limiter {
+// Arbiter lets requests of all instances through as far as a shared limit goes.
+type Arbiter interface {
+	// Reserve takes a request of so many tokens out of the limits, of which 0 is
+	// none, or tells how long it takes until it would fit. An error is that nobody
+	// can tell. It does not wait for longer than is bearable for a request.
+	Reserve(ctx context.Context, rpm, tpm, tokens int64) (ok bool, wait time.Duration, err error)
+}
+
+// NewLimiter makes a limiter of a deployment that has been sent nothing, or nil
+// when neither limit is set.
+func NewLimiter(rpm, tpm int64) *Limiter { return new(Minute).Limit(rpm, tpm) }
+
+// Limit makes a limiter over what the deployment has been sent; nil when neither
+// limit is set.
+func (m *Minute) Limit(rpm, tpm int64) *Limiter {
 	if rpm <= 0 && tpm <= 0 {
 		return nil
 	}
-	return &Limiter{rpm: rpm, tpm: tpm}
+	return &Limiter{rpm: max(rpm, 0), tpm: max(tpm, 0), minute: m}
 }
+
+// AskFirst makes the limiter ask an arbiter before each request. It must be
+// called before the first.
+func (l *Limiter) AskFirst(a Arbiter) { l.strict = a }
 
 // Fits reports whether one more request of so many tokens is within the limits.
 func (l *Limiter) Fits(now time.Time, tokens int) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.slide(now)
-	return l.fits(int64(tokens))
+	l.minute.mu.Lock()
+	defer l.minute.mu.Unlock()
+	l.minute.slide(now)
+	return l.fits(now, int64(tokens))
 }
 
-// Reserve takes a request and its tokens out of the limits; false when they
-// are used up.
-func (l *Limiter) Reserve(now time.Time, tokens int) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.slide(now)
-	if !l.fits(int64(tokens)) {
-		return false
+// Reserve takes a request and its tokens out of the limits; false when they are
+// used up. What comes of it must be settled.
+func (l *Limiter) Reserve(now time.Time, tokens int) (Reservation, bool) {
+	m := l.minute
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.slide(now)
+	if !l.fits(now, int64(tokens)) {
+		return Reservation{}, false
 	}
-	i := bucket(l.last)
-	l.requests[i]++
-	l.tokens[i] += int64(tokens)
-	l.sumReq++
-	l.sumTok += int64(tokens)
-	return true
+	m.add(m.last, 1, int64(tokens))
+	if l.strict == nil {
+		m.tell(m.last, 1, int64(tokens))
+	}
+	return Reservation{limiter: l, second: m.last, tokens: int64(tokens)}, true
 }
 
 // Wait is how long it takes until a request of so many tokens fits, when no
-// other is let in meanwhile; at most 61 seconds.
+// other is let in meanwhile; at most 61 seconds. Of what other instances use,
+// only the oldest is known, so that it may turn out longer.
 func (l *Limiter) Wait(now time.Time, tokens int) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.slide(now)
-	requests, used := l.sumReq, l.sumTok
-	if l.under(requests, used, int64(tokens)) {
+	m := l.minute
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.slide(now)
+	if l.fits(now, int64(tokens)) {
 		return 0
 	}
-	for s := l.last - limiterBuckets + 1; s <= l.last; s++ {
-		i := bucket(s)
-		requests -= l.requests[i]
-		used -= l.tokens[i]
-		if l.under(requests, used, int64(tokens)) {
-			return time.Unix(s+limiterBuckets, 0).Sub(now)
-		}
+	own := l.ownWait(now, int64(tokens))
+	if s := m.shared; s != nil && s.fresh(now) {
+		return max(own, l.sharedWait(now, int64(tokens)))
 	}
-	return limiterBuckets * time.Second // not reached: an empty minute takes anything
+	return own
 }
 
-func (l *Limiter) fits(tokens int64) bool { return l.under(l.sumReq, l.sumTok, tokens) }
+// ownWait is the wait as far as this instance's own requests go.
+func (l *Limiter) ownWait(now time.Time, tokens int64) time.Duration {
+	m := l.minute
+	requests, used := m.requests.sum, m.tokens.sum
+	if l.under(requests, used, tokens) {
+		return 0
+	}
+	for s := m.last - minuteSeconds + 1; s <= m.last; s++ {
+		i := bucket(s)
+		requests -= m.requests.second[i]
+		used -= m.tokens.second[i]
+		if l.under(requests, used, tokens) {
+			return time.Unix(s+minuteSeconds, 0).Sub(now)
+		}
+	}
+	return minuteSeconds * time.Second // not reached: an empty minute takes anything
+}
+
+// sharedWait is the time until the oldest of what all instances used is free.
+func (l *Limiter) sharedWait(now time.Time, tokens int64) time.Duration {
+	s := l.minute.shared
+	requests, used := l.minute.used(now)
+	var wait time.Duration
+	if l.rpm > 0 && requests >= l.rpm {
+		wait = s.total.RequestsFree
+	}
+	if l.tpm > 0 && used+tokens > l.tpm && used != 0 {
+		wait = max(wait, s.total.TokensFree)
+	}
+	return min(max(wait-now.Sub(s.at), time.Second), minuteSeconds*time.Second)
+}
+
+func (l *Limiter) fits(now time.Time, tokens int64) bool {
+	requests, used := l.minute.used(now)
+	return l.under(requests, used, tokens)
+}
 
 // under lets a request that is larger than the whole limit through when nothing
 // else is in its minute: the upstream is the better judge of what it cannot do.
 func (l *Limiter) under(requests, used, tokens int64) bool {
 	return (l.rpm <= 0 || requests < l.rpm) &&
 		(l.tpm <= 0 || used+tokens <= l.tpm || used == 0)
-}
-
-// slide forgets the buckets that have left the minute.
-func (l *Limiter) slide(now time.Time) {
-	second := now.Unix()
-	if second <= l.last {
-		return
-	}
-	gone := min(second-l.last, limiterBuckets)
-	for k := second - gone + 1; k <= second; k++ {
-		i := bucket(k)
-		l.sumReq -= l.requests[i]
-		l.sumTok -= l.tokens[i]
-		l.requests[i], l.tokens[i] = 0, 0
-	}
-	l.last = second
-}
-
-func bucket(second int64) int64 {
-	return (second%limiterBuckets + limiterBuckets) % limiterBuckets
 }

@@ -47,7 +47,7 @@ func TestLimiter(t *testing.T) {
 				if got := l.Fits(now, o.tokens); got != o.want {
 					t.Errorf("%d: %d tokens at %v fit: %v, want %v", i, o.tokens, o.at, got, o.want)
 				}
-				if got := l.Reserve(now, o.tokens); got != o.want {
+				if _, got := l.Reserve(now, o.tokens); got != o.want {
 					t.Errorf("%d: %d tokens at %v: %v, want %v", i, o.tokens, o.at, got, o.want)
 				}
 			}
@@ -81,7 +81,7 @@ func TestLimiterNeverOversteps(t *testing.T) {
 				if fits != (wait == 0) || wait < 0 || wait > 61*time.Second {
 					t.Fatalf("fits %v, wait %v", fits, wait)
 				}
-				if got := l.Reserve(now, tokens); got != fits {
+				if _, got := l.Reserve(now, tokens); got != fits {
 					t.Fatalf("reserved %v, want %v as it fits", got, fits)
 				}
 				if !fits {
@@ -153,7 +153,7 @@ func TestLimiterReserveIsExactUnderConcurrency(t *testing.T) {
 			for range 8 {
 				wg.Go(func() {
 					for i := range 500 {
-						if l.Reserve(noon.Add(time.Duration(i%30)*time.Second), 7) {
+						if _, ok := l.Reserve(noon.Add(time.Duration(i%30)*time.Second), 7); ok {
 							taken.Add(1)
 						}
 						l.Fits(noon, 7)

@@ -38,6 +38,7 @@ import (
 //	first_token_timeout <duration>
 //	idle_timeout        <duration>
 //	resume              on|off
+//	max_parallel        <n>
 //	slow_start          <duration>
 //	health_panic        on|off
 //	fallback                <pool...>
@@ -98,6 +99,10 @@ var policyParsers = map[string]policyParser{
 	"first_token_timeout": durationParser(func(p *Policy) *caddy.Duration { return &p.FirstTokenTimeout }),
 	"idle_timeout":        durationParser(func(p *Policy) *caddy.Duration { return &p.IdleTimeout }),
 	"slow_start":          durationParser(func(p *Policy) *caddy.Duration { return &p.SlowStart }),
+	"max_parallel": {
+		func(p *Policy) bool { return p.MaxParallel != 0 },
+		func(p *Policy, d *caddyfile.Dispenser) error { return count(d, &p.MaxParallel) },
+	},
 	"resume": {
 		func(p *Policy) bool { return p.Resume != nil },
 		func(p *Policy, d *caddyfile.Dispenser) error { return onOff(d, &p.Resume) },

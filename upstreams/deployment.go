@@ -1,6 +1,7 @@
 package upstreams
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -61,7 +62,7 @@ type Deployment struct {
 	// Default: no limit.
 	TPM int64 `json:"tpm,omitempty"`
 
-	// How many requests may be in flight at once. Default: no limit.
+	// How many requests may be in flight at once. Default: the pool's.
 	MaxParallel int64 `json:"max_parallel,omitempty"`
 
 	// How long one attempt may take when the answer is not streamed.
@@ -112,11 +113,12 @@ type Deployment struct {
 	ops       []*headers.HeaderOps // the transport's, then the user's
 	described bool                 // the transport uses placeholders about its upstream
 	candidate *selection.Candidate
+	heldState string   // the key of what is held of states; empty for nothing
 	verdict   *verdict // nil without active health checks
 }
 
 // provision sets up the deployment of a pool and its reverse proxy.
-func (d *Deployment) provision(ctx caddy.Context, pool string, cooldown *health.Config) error {
+func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, cooldown *health.Config) error {
 	if err := d.validate(); err != nil {
 		return err
 	}
@@ -126,17 +128,22 @@ func (d *Deployment) provision(ctx caddy.Context, pool string, cooldown *health.
 	if err := d.provisionProxy(ctx, pool); err != nil {
 		return err
 	}
+	state, err := d.takeState(pool)
+	if err != nil {
+		return err
+	}
 	d.candidate = &selection.Candidate{
 		ID:            d.ID,
 		Order:         or(d.Order, 1),
 		RPM:           float64(d.RPM),
 		TPM:           float64(d.TPM),
-		MaxParallel:   d.MaxParallel,
+		MaxParallel:   cmp.Or(d.MaxParallel, policy.MaxParallel),
 		ContextWindow: d.ContextWindow,
 		Tags:          d.Tags,
 		Teams:         d.Teams,
-		Cooldown:      health.New(cooldown),
-		Limiter:       selection.NewLimiter(d.RPM, d.TPM),
+		State:         state,
+		Cooldown:      state.Record.Under(cooldown),
+		Limiter:       state.Minute.Limit(d.RPM, d.TPM),
 		Limits: selection.Timeouts{
 			Whole:      time.Duration(d.Timeout),
 			FirstToken: time.Duration(d.FirstTokenTimeout),
@@ -198,10 +205,14 @@ func (d *Deployment) resolve() error {
 
 // cleanup releases what provision took, also when it failed halfway.
 func (d *Deployment) cleanup() error {
-	if d == nil || d.proxy == nil {
+	if d == nil {
 		return nil
 	}
-	return d.proxy.Cleanup()
+	err := d.releaseState()
+	if d.proxy != nil {
+		err = errors.Join(err, d.proxy.Cleanup())
+	}
+	return err
 }
 
 // modelFor is the model name to send for a request.

@@ -57,6 +57,10 @@ type Policy struct {
 	// ends with an error event. Default: false.
 	Resume *bool `json:"resume,omitempty"`
 
+	// How many requests may be in flight at once on a deployment that does not say
+	// so itself. Default: no limit.
+	MaxParallel int64 `json:"max_parallel,omitempty"`
+
 	// How long a deployment takes to get back to its full share after a
 	// cooldown. Default: 0, at once.
 	SlowStart caddy.Duration `json:"slow_start,omitempty"`
@@ -239,6 +243,9 @@ func (p *Policy) validate() error {
 		if d < 0 {
 			return fmt.Errorf("%s is negative", name)
 		}
+	}
+	if p.MaxParallel < 0 {
+		return fmt.Errorf("max_parallel is negative")
 	}
 	if p.MaxFallbacks != nil && *p.MaxFallbacks < 0 {
 		return fmt.Errorf("max_fallbacks is negative")

@@ -64,7 +64,7 @@ func (p *Pool) Provision(ctx caddy.Context, defaults Policy) error {
 			return fmt.Errorf("pool %q: two deployments have the id %q", p.Name, d.ID)
 		}
 		ids[d.ID] = true
-		if err := d.provision(ctx, p.Name, cooldown); err != nil {
+		if err := d.provision(ctx, p.Name, &p.effective, cooldown); err != nil {
 			return fmt.Errorf("pool %q: deployment %q: %w", p.Name, d.ID, err)
 		}
 		candidates = append(candidates, d.candidate)

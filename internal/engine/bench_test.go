@@ -33,7 +33,7 @@ func benchRouter(t testing.TB, n int) *Router {
 		cfg := health.DefaultConfig()
 		cfg.FailureRate = 1
 		candidates = append(candidates, &selection.Candidate{
-			ID: fmt.Sprint(i), Order: 1, Weight: 1, MaxParallel: 1000, Cooldown: health.New(cfg),
+			ID: fmt.Sprint(i), Order: 1, Weight: 1, MaxParallel: 1000, State: new(selection.State), Cooldown: health.New(cfg),
 			Limiter: selection.NewLimiter(1<<40, 1<<50),
 		})
 	}

@@ -23,7 +23,7 @@ func (r *Router) Serve(ctx context.Context, route Route, req *Request, x Exchang
 	w := newWalk(r, req, route)
 	defer w.free()
 	for {
-		c, ok := w.choose()
+		c, ok := w.choose(ctx)
 		if !ok {
 			if !w.again(ctx) {
 				return w.result()

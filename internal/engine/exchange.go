@@ -18,6 +18,8 @@ type Request struct {
 	Tags []string
 	// PromptTokens estimates the prompt's size.
 	PromptTokens int
+	// MaxOutput is the longest answer that the request allows, in tokens; 0 is any.
+	MaxOutput int
 	// Stream tells that the answer is to be streamed.
 	Stream bool
 	// Timeout is the client's own limit for the whole request; 0 is none.
@@ -77,6 +79,8 @@ type Outcome struct {
 	// Wait is how long the upstream asked to wait, when Stated.
 	Wait   time.Duration
 	Stated bool
+	// Headroom is what a good answer says is left of the provider's limits.
+	Headroom retry.Headroom
 	// Final tells that nothing else can be tried: the client has bytes that no
 	// other answer continues. In an attempt to go on with an answer it is
 	// nobody's fault.

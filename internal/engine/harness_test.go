@@ -94,7 +94,8 @@ func (inOrder) Pick(_ time.Time, usable []*selection.Candidate) *selection.Candi
 }
 
 func deployment(id string, set ...func(*selection.Candidate)) *selection.Candidate {
-	c := &selection.Candidate{ID: id, Order: 1, Weight: 1, Cooldown: health.New(nil)}
+	c := selection.NewCandidate(id, new(selection.State))
+	c.Weight = 1
 	for _, f := range set {
 		f(c)
 	}

@@ -85,7 +85,7 @@ func randomRouter(t *testing.T, rnd *rand.Rand) (*Router, []*Pool) {
 			cfg.Off, cfg.AllowedFails = rnd.IntN(5) == 0, rnd.IntN(3)-1
 			c := &selection.Candidate{
 				ID: fmt.Sprint(j), Order: rnd.IntN(3), Weight: float64(rnd.IntN(3)),
-				MaxParallel: int64(rnd.IntN(3)), ContextWindow: rnd.IntN(3) * 1000, Cooldown: health.New(cfg),
+				MaxParallel: int64(rnd.IntN(3)), ContextWindow: rnd.IntN(3) * 1000, State: new(selection.State), Cooldown: health.New(cfg),
 			}
 			if rnd.IntN(4) == 0 {
 				c.Limiter = selection.NewLimiter(int64(1+rnd.IntN(4)), 0)

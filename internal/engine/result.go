@@ -82,7 +82,7 @@ func (w *walk) wait(now time.Time) (shortest time.Duration, limited, blocked boo
 				}
 			case selection.Limit:
 				blocked, mends = true, true
-				left = c.Limiter.Wait(now, query.Tokens)
+				left = query.LimitWait(c)
 			case selection.Full:
 				blocked, mends = true, true
 			}

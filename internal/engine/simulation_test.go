@@ -141,7 +141,7 @@ func newWorld(t *testing.T, rnd *rand.Rand, lasts time.Duration) *world {
 			}
 			c := &selection.Candidate{
 				ID: fmt.Sprint(j), Order: 1 + rnd.IntN(3), Weight: float64(rnd.IntN(4)),
-				Cooldown: health.New(cfg), Upstream: m,
+				State: new(selection.State), Cooldown: health.New(cfg), Upstream: m,
 			}
 			if !m.sound && rnd.IntN(4) == 0 {
 				c.MaxParallel = int64(1 + rnd.IntN(20))

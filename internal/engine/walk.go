@@ -40,12 +40,15 @@ type walk struct {
 	// filteredBy is the last pool that has refused the content.
 	filteredBy *Pool
 
-	ticket health.Ticket
-	turn   Attempt
+	ticket      health.Ticket
+	reservation selection.Reservation
+	mark        selection.Mark
+	turn        Attempt
 	// recovered tells that the begin of the turn's answer has ended a cooldown.
 	recovered bool
 
 	tried   []*selection.Candidate // in this pool, what just failed at the end
+	usedUp  []selection.UsedUp     // as the other instances say
 	scratch []*selection.Candidate
 }
 
@@ -57,7 +60,7 @@ func newWalk(r *Router, req *Request, route Route) *walk {
 	*w = walk{
 		router: r, req: req,
 		visited: w.visited[:0], pending: w.pending[:0],
-		tried: w.tried[:0], scratch: w.scratch[:0],
+		tried: w.tried[:0], usedUp: w.usedUp[:0], scratch: w.scratch[:0],
 	}
 	limit := route.Target.Pool.Policy.Deadline
 	if req.Timeout > 0 && req.Timeout < limit {
@@ -88,8 +91,12 @@ func (w *walk) free() {
 	clear(w.visited[:cap(w.visited)])
 	clear(w.pending[:cap(w.pending)])
 	clear(w.tried[:cap(w.tried)])
+	clear(w.usedUp[:cap(w.usedUp)])
 	clear(w.scratch[:cap(w.scratch)])
-	*w = walk{visited: w.visited[:0], pending: w.pending[:0], tried: w.tried[:0], scratch: w.scratch[:0]}
+	*w = walk{
+		visited: w.visited[:0], pending: w.pending[:0],
+		tried: w.tried[:0], usedUp: w.usedUp[:0], scratch: w.scratch[:0],
+	}
 	walks.Put(w)
 }
 
@@ -109,15 +116,15 @@ func (w *walk) enter(target Target) {
 func (w *walk) queryFor(p *Pool) selection.Query {
 	candidates := p.For(w.req.Team)
 	return selection.Query{
-		Tags: selection.TagsFor(candidates, w.req.Tags), Tokens: w.req.PromptTokens,
-		AboveWindow: w.query.AboveWindow,
-		AnyHealth:   p.Policy.HealthPanic && selection.AllUnhealthy(candidates),
+		Tags: selection.TagsFor(candidates, w.req.Tags), Tokens: w.req.PromptTokens, MaxOutput: w.req.MaxOutput,
+		AboveWindow: w.query.AboveWindow, UsedUp: w.usedUp,
+		AnyHealth: p.Policy.HealthPanic && selection.AllUnhealthy(candidates),
 	}
 }
 
 // choose filters and selects; false when no deployment of the pool may be
 // attempted now.
-func (w *walk) choose() (*selection.Candidate, bool) {
+func (w *walk) choose(ctx context.Context) (*selection.Candidate, bool) {
 	if w.retrying {
 		if !w.granted {
 			return nil, false
@@ -133,7 +140,7 @@ func (w *walk) choose() (*selection.Candidate, bool) {
 		if len(usable) == 0 {
 			return nil, false
 		}
-		if c := w.target.Pool.Strategy.Pick(w.query.Now, usable); c != nil && w.begin(c) {
+		if c := w.target.Pool.Strategy.Pick(w.query.Now, usable); c != nil && w.begin(c) && w.confirm(ctx, c) {
 			return c, true
 		}
 	}
@@ -214,19 +221,38 @@ func (w *walk) begin(c *selection.Candidate) bool {
 		c.Release()
 		return false
 	}
-	if c.Limiter != nil && !c.Limiter.Reserve(w.query.Now, w.query.Tokens) {
-		ticket.Release()
-		c.Release()
-		return false
+	tokens := w.query.TokensOn(c)
+	if c.Limiter != nil {
+		if w.reservation, ok = c.Limiter.Reserve(w.query.Now, tokens); !ok {
+			ticket.Release()
+			c.Release()
+			return false
+		}
 	}
 	w.ticket = ticket
+	w.mark = c.Headroom.Take(tokens)
 	return true
+}
+
+// confirm asks the other instances for the request's share of the minute, where
+// they keep it together.
+func (w *walk) confirm(ctx context.Context, c *selection.Candidate) bool {
+	wait, ok := w.reservation.Confirm(ctx)
+	if !ok {
+		w.usedUp = append(w.usedUp, selection.UsedUp{Candidate: c, Until: time.Now().Add(wait)})
+		w.query.UsedUp = w.usedUp
+		w.ticket.Release()
+		c.Release()
+	}
+	return ok
 }
 
 // attempt makes one round trip, judges it, and delivers its answer when it is
 // good.
 func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) Outcome {
 	defer c.Release()
+	defer w.reservation.Keep() // as estimated, where nothing better is known
+	c.Asked()
 	w.tries++
 	w.attempts++
 	limit, byClient := w.limit(c)
@@ -245,6 +271,7 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 		w.delivered = w.delivered || out.Final
 		return out
 	}
+	c.Headroom.Believe(time.Now(), w.mark, out.Headroom)
 	w.answered()
 	w.delivered = true
 	out = x.Deliver(ctx, &w.turn)

@@ -81,7 +81,7 @@ func TestTeamsPublicModels(t *testing.T) {
 	t.Run("looked up by index, not by scan", func(t *testing.T) {
 		var all []*selection.Candidate
 		for i := range 10_000 {
-			all = append(all, &selection.Candidate{ID: fmt.Sprint(i), Cooldown: health.New(nil), Teams: []string{fmt.Sprint("team ", i%100)}})
+			all = append(all, &selection.Candidate{ID: fmt.Sprint(i), State: new(selection.State), Cooldown: health.New(nil), Teams: []string{fmt.Sprint("team ", i%100)}})
 		}
 		p := engine.NewPool("p", all)
 		first := p.For("team 42")

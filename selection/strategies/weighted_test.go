@@ -20,8 +20,8 @@ func TestWeightedIsAGuestModule(t *testing.T) {
 	if !ok {
 		t.Fatalf("%T cannot pick", info.New())
 	}
-	standby := &selection.Candidate{ID: "standby", Cooldown: health.New(nil)}
-	only := &selection.Candidate{ID: "only", Weight: 1, Cooldown: health.New(nil)}
+	standby := &selection.Candidate{ID: "standby", State: new(selection.State), Cooldown: health.New(nil)}
+	only := &selection.Candidate{ID: "only", Weight: 1, State: new(selection.State), Cooldown: health.New(nil)}
 	for range 100 {
 		if got := strategy.Pick(time.Now(), []*selection.Candidate{standby, only}); got != only {
 			t.Fatalf("got %s, want the only one with a weight", got.ID)

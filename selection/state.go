@@ -1,0 +1,144 @@
+package selection
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/llmrouter/caddy-llm-router/health"
+)
+
+// State is what is known of one deployment whatever a configuration says of it:
+// what it carries, what it was sent, and how it did. It goes on when another
+// configuration is loaded, and several may use it at once. The zero State is
+// that of a deployment that nobody has asked yet. It is safe for concurrent use
+// and must not be copied.
+type State struct {
+	// Record is what cooldowns remember.
+	Record health.Record
+	// Minute is what the deployment was sent in the last minute.
+	Minute Minute
+	// Headroom is what its answers say is left of its provider's limits.
+	Headroom Headroom
+	// FirstToken is the average time to the first content of a stream, in seconds.
+	FirstToken Average
+	// PerToken is the average time between two tokens of a stream, in seconds.
+	PerToken Average
+	// Output is the average length of an answer, in tokens.
+	Output Average
+
+	requests atomic.Int64
+	failures atomic.Int64
+	inFlight atomic.Int64
+	inARow   atomic.Int32 // failures since the last good answer
+	failedAt atomic.Int64 // when the latest was, in Unix nanoseconds
+
+	freed     atomic.Pointer[[]Listener]
+	listening sync.Mutex // held by whoever changes freed
+}
+
+// InFlight is the number of requests that the deployment is carrying.
+func (s *State) InFlight() int64 { return s.inFlight.Load() }
+
+// Requests is the number of attempts ever made, and Failures how many of them
+// were failures of the deployment's own.
+func (s *State) Requests() int64 { return s.requests.Load() }
+
+// Failures is the number of failures of the deployment's own.
+func (s *State) Failures() int64 { return s.failures.Load() }
+
+// acquire takes a place among the requests in flight; false when limit are
+// taken, where 0 is no limit.
+func (s *State) acquire(limit int64) bool {
+	if limit <= 0 {
+		s.inFlight.Add(1)
+		return true
+	}
+	// Counting first and looking then would for a moment refuse others a place
+	// that nobody takes.
+	for {
+		n := s.inFlight.Load()
+		if n >= limit {
+			return false
+		}
+		if s.inFlight.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// release gives the place back, and tells those who wait for one.
+func (s *State) release() {
+	s.inFlight.Add(-1)
+	s.Freed()
+}
+
+// Freed tells those who wait that the deployment may take another request.
+func (s *State) Freed() {
+	if waiting := s.freed.Load(); waiting != nil {
+		for _, l := range *waiting {
+			l.Freed()
+		}
+	}
+}
+
+// Listener hears that a deployment may take another request. It is called on
+// the goroutine of whoever made room.
+type Listener interface{ Freed() }
+
+// Listen makes l hear of room from now on, until stop is called. Nobody waits
+// most of the time, so that who makes room has nothing to look at then.
+func (s *State) Listen(l Listener) (stop func()) {
+	s.change(func(all []Listener) []Listener { return append(slices.Clip(all), l) })
+	return func() {
+		s.change(func(all []Listener) []Listener {
+			i := slices.Index(all, l)
+			return slices.Delete(slices.Clone(all), i, i+1)
+		})
+	}
+}
+
+func (s *State) change(f func([]Listener) []Listener) {
+	s.listening.Lock()
+	defer s.listening.Unlock()
+	var all []Listener
+	if now := s.freed.Load(); now != nil {
+		all = *now
+	}
+	if all = f(all); len(all) == 0 {
+		s.freed.Store(nil)
+		return
+	}
+	s.freed.Store(&all)
+}
+
+// failingAfter failures in a row, the latest no longer ago than failingFor, make
+// a deployment a poor place to fail over to.
+const (
+	failingAfter = 5
+	failingFor   = 10 * time.Second
+)
+
+// Asked notes an attempt.
+func (s *State) Asked() { s.requests.Add(1) }
+
+// Answered notes a good answer, or the begin of one.
+func (s *State) Answered() {
+	if s.inARow.Load() != 0 {
+		s.inARow.Store(0)
+	}
+}
+
+// Failed notes a failure of the deployment's own.
+func (s *State) Failed(now time.Time) {
+	s.failures.Add(1)
+	s.failedAt.Store(now.UnixNano())
+	s.inARow.Add(1)
+}
+
+// Failing reports whether the deployment has lately done nothing but fail. It
+// says so long before the rates of a cooldown do where much went well before.
+func (s *State) Failing(now time.Time) bool {
+	return s.inARow.Load() >= failingAfter && now.UnixNano()-s.failedAt.Load() < int64(failingFor)
+}
