@@ -16,7 +16,10 @@ func (w *walk) again(ctx context.Context) bool {
 	if wait, ok := w.retryWait(); ok {
 		w.retries++
 		w.retrying, w.granted = true, true
-		if !sleep(ctx, wait) {
+		began := time.Now()
+		stayed := sleep(ctx, wait)
+		w.waited += time.Since(began)
+		if !stayed {
 			w.last = Outcome{Class: retry.Canceled}
 			return false
 		}

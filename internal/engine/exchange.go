@@ -59,6 +59,9 @@ type Attempt struct {
 	// Number counts the attempts of the request from 1; Fallbacks the pools
 	// left behind.
 	Number, Fallbacks int
+	// Took is how long the attempt lasted, with the delivery of its answer; 0 until
+	// then.
+	Took time.Duration
 
 	walk *walk
 }
@@ -135,4 +138,7 @@ type Result struct {
 	Unavailable, Limited bool
 	// Wait is the shortest time after which trying again is of use; 0 is unknown.
 	Wait time.Duration
+	// Took is how long the request was here; of that, Upstream was spent on
+	// attempts and Waited between them.
+	Took, Upstream, Waited time.Duration
 }

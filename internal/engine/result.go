@@ -12,6 +12,7 @@ func (w *walk) result() Result {
 	res := Result{
 		Class: w.last.Class, Pool: w.target.Pool,
 		Attempts: w.attempts, Fallbacks: w.fallbacks, Delivered: w.delivered,
+		Took: time.Since(w.began), Upstream: w.upstream, Waited: w.waited,
 	}
 	if w.turn.Candidate != nil {
 		res.Deployment = w.turn.Candidate.ID

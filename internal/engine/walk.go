@@ -29,6 +29,9 @@ type walk struct {
 	paid       bool // the budget has paid for the failover
 
 	// What has happened in the whole request.
+	began     time.Time
+	upstream  time.Duration // spent on attempts
+	waited    time.Duration // between them
 	deadline  time.Time
 	ownLimit  bool // the deadline is the client's, not ours
 	attempts  int
@@ -58,7 +61,7 @@ var walks = sync.Pool{New: func() any { return new(walk) }}
 func newWalk(r *Router, req *Request, route Route) *walk {
 	w := walks.Get().(*walk)
 	*w = walk{
-		router: r, req: req,
+		router: r, req: req, began: time.Now(),
 		visited: w.visited[:0], pending: w.pending[:0],
 		tried: w.tried[:0], usedUp: w.usedUp[:0], scratch: w.scratch[:0],
 	}
@@ -66,7 +69,7 @@ func newWalk(r *Router, req *Request, route Route) *walk {
 	if req.Timeout > 0 && req.Timeout < limit {
 		limit, w.ownLimit = req.Timeout, true
 	}
-	w.deadline = time.Now().Add(limit)
+	w.deadline = w.began.Add(limit)
 	if !req.FallbacksSet {
 		w.expect(route.rest, retry.None)
 	}
@@ -253,6 +256,7 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 	defer c.Release()
 	defer w.reservation.Keep() // as estimated, where nothing better is known
 	c.Asked()
+	began := time.Now()
 	w.tries++
 	w.attempts++
 	limit, byClient := w.limit(c)
@@ -267,7 +271,7 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 
 	out := x.Attempt(ctx, &w.turn)
 	if out.Class != retry.None {
-		w.settle(c, out, out.Blameless || out.Final && w.delivered || out.Class == retry.Timeout && byClient)
+		w.settle(c, began, out, out.Blameless || out.Final && w.delivered || out.Class == retry.Timeout && byClient)
 		w.delivered = w.delivered || out.Final
 		return out
 	}
@@ -275,7 +279,7 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 	w.answered()
 	w.delivered = true
 	out = x.Deliver(ctx, &w.turn)
-	w.settle(c, out, false)
+	w.settle(c, began, out, false)
 	if out.Class != retry.None { // the time for going on elsewhere
 		w.deadline, w.ownLimit = time.Now().Add(w.target.Pool.Policy.Deadline), false
 	}
@@ -293,8 +297,10 @@ func (w *walk) answered() {
 // settle tells the deployment's cooldown and the observer what the attempt came
 // to. A blameless failure, such as running into a limit that the client set,
 // counts for nothing.
-func (w *walk) settle(c *selection.Candidate, out Outcome, blameless bool) {
+func (w *walk) settle(c *selection.Candidate, began time.Time, out Outcome, blameless bool) {
 	now := time.Now()
+	w.turn.Took = now.Sub(began)
+	w.upstream += w.turn.Took
 	var effect health.Effect
 	switch {
 	case out.Class == retry.None:
