@@ -17,12 +17,13 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "llm-router",
 		Usage: "<command>",
-		Short: "Watches or demonstrates an LLM router",
+		Short: "Shows, watches or demonstrates an LLM router",
 		Long: `
-Asks a running llm_router from the terminal which model serves, or shows on one
-that it starts itself how a failing model is replaced.`,
+Asks a running llm_router from the terminal how its deployments are doing or
+which of them serves, or shows on one that it starts itself how a failing model
+is replaced.`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(newWatchCommand(), newDemoCommand())
+			cmd.AddCommand(newStatusCommand(), newWatchCommand(), newDemoCommand())
 			// Without a function of its own it would take a mistyped subcommand
 			// for a wish for help, and succeed.
 			cmd.Args = cobra.NoArgs

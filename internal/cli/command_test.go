@@ -84,10 +84,19 @@ func (o output) lines(t *testing.T) []line {
 func TestCommandListsItsSubcommands(t *testing.T) {
 	for _, args := range [][]string{nil, {"--help"}} {
 		got := run(t.Context(), t, args...)
-		if got.failure != nil || !strings.Contains(got.out, "watch") || !strings.Contains(got.out, "demo") {
-			t.Errorf("%v: got %v and:\n%s\nwant both subcommands", args, got.failure, got.out)
+		if got.failure != nil || !containsAll(got.out, "status", "watch", "demo") {
+			t.Errorf("%v: got %v and:\n%s\nwant all subcommands", args, got.failure, got.out)
 		}
 	}
+}
+
+func containsAll(text string, parts ...string) bool {
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			return false
+		}
+	}
+	return true
 }
 
 func TestWrongArgumentsAreRefused(t *testing.T) {
@@ -104,6 +113,8 @@ func TestWrongArgumentsAreRefused(t *testing.T) {
 		{"watch localhost:1 m --count -1", "--count must not be negative"},
 		{"watch localhost:1 m --key-env EMPTY_KEY", "the environment variable that --key-env names is not set"},
 		{"watch localhost:1 m --key secret", "unknown flag: --key"},
+		{"status now", "unknown command"},
+		{"status --config nowhere", "no such file"},
 		{"demo now", "unknown command"},
 		{"demo --requests 0", "--requests must be 1 or more"},
 		{"demo --interval 0", "--interval must be more than 0"},

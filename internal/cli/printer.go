@@ -80,7 +80,7 @@ func (p *textPrinter) result(_ int, r *result, what change, before server) {
 		fmt.Fprintln(p.out, p.row(heads))
 	}
 	cells := []string{
-		r.Time.Format("15:04:05"), status(r), orDash(r.Model), orDash(r.Pool), orDash(r.Deployment),
+		r.Time.Format("15:04:05"), statusCell(r), orDash(r.Model), orDash(r.Pool), orDash(r.Deployment),
 		count(r.Attempts), count(r.Fallbacks), brief(r.Latency), "-",
 	}
 	if r.FirstToken > 0 {
@@ -108,7 +108,7 @@ func (p *textPrinter) row(cells []string) string {
 	return strings.TrimRight(line.String(), " ")
 }
 
-func status(r *result) string {
+func statusCell(r *result) string {
 	if r.Status == 0 {
 		return "none"
 	}
@@ -154,8 +154,11 @@ func (p *textPrinter) summary(s *summary) {
 	s.write(p.out)
 }
 
-func (p *textPrinter) paint(color, words string) string {
-	if !p.color || color == "" {
+func (p *textPrinter) paint(color, words string) string { return paint(p.color, color, words) }
+
+// paint colors words, where color is wanted.
+func paint(wanted bool, color, words string) string {
+	if !wanted || color == "" {
 		return words
 	}
 	return color + words + plain
