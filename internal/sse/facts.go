@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/llmrouter/caddy-llm-router/internal/api"
+	"github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
 )
 
 // facts is what one pass over an event finds, for any dialect.
@@ -68,12 +69,12 @@ func (f *facts) add(it item) {
 
 // addText takes note of the string that comes next as a text of part p. What is
 // not a string but holds something is content of an unknown make.
-func (f *facts) addText(c *cursor, p part) {
-	if c.peek() != '"' {
+func (f *facts) addText(c *jsonwalk.Cursor, p part) {
+	if c.Peek() != '"' {
 		f.addOpaque(c)
 		return
 	}
-	raw, from := c.text()
+	raw, from := c.Text()
 	if len(raw) == 0 {
 		return
 	}
@@ -82,8 +83,8 @@ func (f *facts) addText(c *cursor, p part) {
 }
 
 // addOpaque takes note of the value that comes next as content, unless blank.
-func (f *facts) addOpaque(c *cursor) {
-	if !blank(c.value()) {
+func (f *facts) addOpaque(c *jsonwalk.Cursor) {
+	if !jsonwalk.Blank(c.Value()) {
 		f.kind = Content
 		f.opaque = true
 	}
@@ -102,7 +103,7 @@ func examine(d api.Dialect, ev Event) (f facts) {
 	case string(data) == "[DONE]":
 		f.kind, f.done = End, true
 		return f
-	case !validJSON(data):
+	case !jsonwalk.Valid(data):
 		f.kind = Invalid
 		if d == api.Other { // nobody said that it has to be JSON
 			f.kind, f.opaque = Content, true
@@ -110,9 +111,9 @@ func examine(d api.Dialect, ev Event) (f facts) {
 		return f
 	}
 	f.kind = Lifecycle
-	c := cursor{data: ev.Data}
-	c.open('[') // some servers wrap an error in an array
-	if !c.open('{') {
+	c := jsonwalk.New(ev.Data)
+	c.Open('[') // some servers wrap an error in an array
+	if !c.Open('{') {
 		if d == api.Other {
 			f.kind = Content
 		}
@@ -147,18 +148,18 @@ func isHeartbeat(name []byte) bool {
 }
 
 // other knows of unknown streams what most have in common.
-func (f *facts) other(c *cursor) {
+func (f *facts) other(c *jsonwalk.Cursor) {
 	f.kind = Content
 	f.opaque = true
-	for key, ok := c.member(); ok; key, ok = c.member() {
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		switch string(key) {
 		case "error":
-			if !blank(c.value()) {
+			if !jsonwalk.Blank(c.Value()) {
 				f.kind = Error
 				return
 			}
 		case "type", "object":
-			switch value := c.value(); {
+			switch value := c.Value(); {
 			case string(value) == `"error"`:
 				f.kind = Error
 				return
@@ -166,7 +167,7 @@ func (f *facts) other(c *cursor) {
 				f.kind = KeepAlive
 			}
 		default:
-			c.value()
+			c.Value()
 		}
 	}
 }

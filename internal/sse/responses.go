@@ -1,27 +1,31 @@
 package sse
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
+)
 
 // responses reads an event of OpenAI's Responses API. Its type stands in the
 // data and is repeated in the name.
-func (f *facts) responses(c *cursor, name []byte) {
+func (f *facts) responses(c *jsonwalk.Cursor, name []byte) {
 	typ := name
 	f.opaque = true
 	var hasDelta, hasText, isError bool
-	for key, ok := c.member(); ok; key, ok = c.member() {
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		switch string(key) {
 		case "type":
-			typ = unquote(c.value())
+			typ = unquote(c.Value())
 		case "delta":
-			hasDelta = !blank(c.value())
+			hasDelta = !jsonwalk.Blank(c.Value())
 		case "text", "arguments", "input", "code", "refusal", "transcript":
-			hasText = !blank(c.value()) || hasText
+			hasText = !jsonwalk.Blank(c.Value()) || hasText
 		case "sequence_number":
-			f.sequence = int64(c.small()) + 1
+			f.sequence = int64(c.Small()) + 1
 		case "error":
-			isError = !blank(c.value())
+			isError = !jsonwalk.Blank(c.Value())
 		default:
-			c.value()
+			c.Value()
 		}
 	}
 	switch string(typ) {
