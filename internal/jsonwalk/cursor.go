@@ -172,7 +172,7 @@ func Blank(value []byte) bool {
 	case "", "null", "false", `""`, "[]", "{}":
 		return true
 	}
-	if c := value[0]; c != '[' && c != '{' {
+	if c := value[0]; c != '[' && c != '{' || len(value) < 2 {
 		return false
 	}
 	return len(bytes.TrimSpace(value[1:len(value)-1])) == 0

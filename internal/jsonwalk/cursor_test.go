@@ -74,6 +74,7 @@ func walk(c *Cursor, depth int) {
 func TestBlank(t *testing.T) {
 	for value, want := range map[string]bool{
 		"": true, "null": true, "false": true, `""`: true, "[]": true, "{}": true, "{ \n}": true, "[\t]": true,
+		"[": false, "{": false,
 		"true": false, "0": false, "500": false, `" "`: false, "[0]": false, `{"a":null}`: false,
 	} {
 		if got := Blank([]byte(value)); got != want {
