@@ -58,6 +58,9 @@ type Cursor struct {
 // New is a Cursor before the first value of data.
 func New(data []byte) Cursor { return Cursor{data: data} }
 
+// Whole is all of what the Cursor walks.
+func (c *Cursor) Whole() []byte { return c.data }
+
 // Open enters the array or object that comes next. If something else does, it
 // stays and reports false.
 func (c *Cursor) Open(bracket byte) bool {

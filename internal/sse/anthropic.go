@@ -23,6 +23,10 @@ func (f *facts) messages(c *jsonwalk.Cursor, name []byte) {
 			} else {
 				c.Value()
 			}
+		case "message": // of message_start
+			f.addUsageOf(c)
+		case "usage": // of message_delta
+			f.addUsage(c)
 		case "error":
 			isError = !jsonwalk.Blank(c.Value())
 		default:

@@ -16,6 +16,8 @@ type facts struct {
 	// that a second stream cannot be matched with it.
 	opaque   bool
 	sequence int64
+	usage    []byte // an object with the usage in it
+	text     int    // bytes of text
 
 	seen, finished choices
 
@@ -79,6 +81,7 @@ func (f *facts) addText(c *jsonwalk.Cursor, p part) {
 		return
 	}
 	f.kind = Content
+	f.text += len(raw)
 	f.add(item{part: p, from: from, to: from + len(raw)})
 }
 
@@ -87,6 +90,30 @@ func (f *facts) addOpaque(c *jsonwalk.Cursor) {
 	if !jsonwalk.Blank(c.Value()) {
 		f.kind = Content
 		f.opaque = true
+	}
+}
+
+// addUsage takes note of the value that comes next as the usage. Servers that
+// account at the end alone send null until then.
+func (f *facts) addUsage(c *jsonwalk.Cursor) {
+	if value := c.Value(); !jsonwalk.Blank(value) {
+		f.usage = value
+	}
+}
+
+// addUsageOf is addUsage for the object that comes next, an answer or the
+// beginning of one.
+func (f *facts) addUsageOf(c *jsonwalk.Cursor) {
+	if !c.Open('{') {
+		c.Value()
+		return
+	}
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
+		if string(key) == "usage" {
+			f.addUsage(c)
+		} else {
+			c.Value()
+		}
 	}
 }
 
@@ -166,6 +193,8 @@ func (f *facts) other(c *jsonwalk.Cursor) {
 			case isHeartbeat(bytes.Trim(value, `"`)):
 				f.kind = KeepAlive
 			}
+		case "usage":
+			f.addUsage(c)
 		default:
 			c.Value()
 		}

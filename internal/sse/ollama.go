@@ -17,6 +17,9 @@ func (f *facts) ollama(c *jsonwalk.Cursor) {
 			}
 		case "done":
 			f.finish = string(c.Value()) == "true"
+		case "prompt_eval_count", "eval_count":
+			f.usage = c.Whole()
+			c.Value()
 		case "error":
 			isError = !jsonwalk.Blank(c.Value())
 		case "logprobs":

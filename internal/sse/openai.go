@@ -21,6 +21,8 @@ func (f *facts) openAI(c *jsonwalk.Cursor) {
 					isError = true
 				}
 			}
+		case "usage":
+			f.addUsage(c)
 		case "error":
 			isError = !jsonwalk.Blank(c.Value()) || isError
 		case "type", "object":

@@ -11,15 +11,18 @@ import (
 func (f *facts) responses(c *jsonwalk.Cursor, name []byte) {
 	typ := name
 	f.opaque = true
-	var hasDelta, hasText, isError bool
+	var delta []byte
+	var hasText, isError bool
 	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		switch string(key) {
 		case "type":
 			typ = unquote(c.Value())
 		case "delta":
-			hasDelta = !jsonwalk.Blank(c.Value())
+			delta = c.Value()
 		case "text", "arguments", "input", "code", "refusal", "transcript":
 			hasText = !jsonwalk.Blank(c.Value()) || hasText
+		case "response":
+			f.addUsageOf(c)
 		case "sequence_number":
 			f.sequence = int64(c.Small()) + 1
 		case "error":
@@ -39,9 +42,13 @@ func (f *facts) responses(c *jsonwalk.Cursor, name []byte) {
 		switch {
 		case isHeartbeat(typ):
 			f.kind = KeepAlive
-		case bytes.HasSuffix(typ, []byte(".delta")) && hasDelta,
+		case bytes.HasSuffix(typ, []byte(".delta")) && !jsonwalk.Blank(delta):
+			f.kind = Content
+			if bytes.HasSuffix(typ, []byte("text.delta")) { // others may be base64
+				f.text = len(unquote(delta))
+			}
+		case bytes.HasSuffix(typ, []byte(".done")) && hasText:
 			// A server without deltas sends the text of a part once, whole.
-			bytes.HasSuffix(typ, []byte(".done")) && hasText:
 			f.kind = Content
 		}
 	}
