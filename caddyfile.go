@@ -60,6 +60,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		first_token_timeout <duration>
 //		idle_timeout        <duration>
 //		resume              on|off
+//		usage_in_stream     on|off
 //		slow_start          <duration>
 //		health_panic        on|off
 //		fallback                <pool...>
@@ -84,6 +85,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //				context_window      <tokens>
 //				team                <id...>
 //				tags                <tag...>
+//				pass_priority       on|off
 //				health_probe        models|completion
 //				# subdirectives of reverse_proxy: header_up, header_down,
 //				# transport, health_*, dynamic, lb_policy beside dynamic, ...

@@ -42,3 +42,18 @@ func BenchmarkReadAnswer(b *testing.B) {
 		})
 	}
 }
+
+// Whatever passes may be read without leaving anything behind.
+func TestReadingAllocatesNothing(t *testing.T) {
+	object, answer := []byte(chatUsage), []byte(`{"choices":[],"usage":`+chatUsage+`}`)
+	var a Account
+	for name, read := range map[string]func(){
+		"an event":  func() { a.Read(object) },
+		"an answer": func() { a.ReadAnswer(answer) },
+		"the sum":   func() { a.Usage() },
+	} {
+		if n := testing.AllocsPerRun(100, read); n != 0 {
+			t.Errorf("%s: got %v allocations, want none", name, n)
+		}
+	}
+}
