@@ -61,6 +61,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		idle_timeout        <duration>
 //		resume              on|off
 //		max_parallel        <n>
+//		usage_in_stream     on|off
 //		slow_start          <duration>
 //		health_panic        on|off
 //		fallback                <pool...>
@@ -85,6 +86,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //				context_window      <tokens>
 //				team                <id...>
 //				tags                <tag...>
+//				pass_priority       on|off
 //				health_probe        models|completion
 //				# subdirectives of reverse_proxy: header_up, header_down,
 //				# transport, health_*, dynamic, lb_policy beside dynamic, ...

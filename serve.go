@@ -121,7 +121,7 @@ func climbs(path string) bool {
 // passOn hands a request that is not the router's to the next handler, with its
 // body as it was.
 func passOn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, body *apireq.Body) error {
-	whole := body.NewReader(-1, -1, nil)
+	whole := body.NewReader(apireq.Edits{})
 	defer whole.Close()
 	r.Body, r.ContentLength = whole, whole.Len()
 	return next.ServeHTTP(w, r)

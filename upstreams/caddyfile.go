@@ -85,6 +85,7 @@ func At(token caddyfile.Token) *caddyfile.Dispenser {
 //		context_window      <tokens>
 //		team                <id...>
 //		tags                <tag...>
+//		pass_priority       on|off
 //		health_probe        models|completion
 //		<subdirectives of reverse_proxy...>
 //	}
@@ -259,6 +260,12 @@ var deploymentSubdirectives = map[string]parser{
 	},
 	"team": func(dep *Deployment, d *caddyfile.Dispenser) error { return arguments(d, &dep.Teams) },
 	"tags": func(dep *Deployment, d *caddyfile.Dispenser) error { return arguments(d, &dep.Tags) },
+	"pass_priority": func(dep *Deployment, d *caddyfile.Dispenser) error {
+		var on *bool
+		err := onOff(d, &on)
+		dep.PassPriority = or(on, false)
+		return err
+	},
 	"health_probe": func(dep *Deployment, d *caddyfile.Dispenser) error {
 		if err := argument(d, &dep.HealthProbe); err != nil {
 			return err

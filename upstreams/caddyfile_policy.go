@@ -39,6 +39,7 @@ import (
 //	idle_timeout        <duration>
 //	resume              on|off
 //	max_parallel        <n>
+//	usage_in_stream     on|off
 //	slow_start          <duration>
 //	health_panic        on|off
 //	fallback                <pool...>
@@ -106,6 +107,10 @@ var policyParsers = map[string]policyParser{
 	"resume": {
 		func(p *Policy) bool { return p.Resume != nil },
 		func(p *Policy, d *caddyfile.Dispenser) error { return onOff(d, &p.Resume) },
+	},
+	"usage_in_stream": {
+		func(p *Policy) bool { return p.UsageInStream != nil },
+		func(p *Policy, d *caddyfile.Dispenser) error { return onOff(d, &p.UsageInStream) },
 	},
 	"health_panic": {
 		func(p *Policy) bool { return p.HealthPanic != nil },

@@ -51,13 +51,14 @@ func (x *Exchange) deliverStream(ctx context.Context, a *engine.Attempt) engine.
 		case err != nil:
 			return x.streamEnded(ctx, err)
 		}
-		mark := sse.Inspect(x.dialect, ev)
-		s.tracker.Observe(mark)
-		switch mark.Kind {
-		case sse.Invalid:
+		mark := x.observe(ev)
+		switch {
+		case mark.Kind == sse.Invalid:
 			s.dropped++
 			continue
-		case sse.Error:
+		case mark.UsageOnly && x.hidesUsage:
+			continue
+		case mark.Kind == sse.Error:
 			out := x.errorEvent(a, ev)
 			out.Final = !x.resumable()
 			return out
@@ -82,12 +83,14 @@ func (x *Exchange) deliverEnd() engine.Outcome {
 	x.watch.within(endGrace)
 	for {
 		ev, err := s.reader.Next()
-		switch {
-		case err != nil:
-		case sse.Inspect(x.dialect, ev).Kind == sse.Invalid:
-			s.dropped++
-		default:
-			_, err = x.w.Write(ev.Raw)
+		if err == nil {
+			switch mark := x.observe(ev); {
+			case mark.Kind == sse.Invalid:
+				s.dropped++
+			case mark.UsageOnly && x.hidesUsage:
+			default:
+				_, err = x.w.Write(ev.Raw)
+			}
 		}
 		if err != nil {
 			x.writeTrailers()
@@ -99,6 +102,9 @@ func (x *Exchange) deliverEnd() engine.Outcome {
 // deliverUnread passes on an event that is too large to be read, and the rest of
 // the stream.
 func (x *Exchange) deliverUnread(ctx context.Context) engine.Outcome {
+	if !x.account.began {
+		x.contentCame()
+	}
 	if _, err := x.w.Write(x.stream.reader.Rest()); err != nil {
 		return clientGone(err)
 	}

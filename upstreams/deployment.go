@@ -90,6 +90,12 @@ type Deployment struct {
 	// without tags to those tagged `default` where there are any.
 	Tags []string `json:"tags,omitempty"`
 
+	// Whether the request's priority is sent as the field `priority` of JSON
+	// bodies, which vLLM schedules by: the smaller number first. One that the
+	// client wrote there itself is replaced, by 0 where the request has no
+	// priority. Default: false.
+	PassPriority bool `json:"pass_priority,omitempty"`
+
 	// What active health checks ask the deployment: `models`, the list of its
 	// models, or `completion`, a completion of one token by its model, which also
 	// finds out whether the key and the model work, and costs what the provider

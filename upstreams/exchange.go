@@ -32,9 +32,13 @@ type Exchange struct {
 	refusal refusal
 	stream  stream
 	watch   *watch
+	account account
 	// committed tells that the client has the head of an answer, streaming that
 	// it was a stream's.
 	committed, streaming bool
+	// hidesUsage tells that the router has asked for a usage event that the client
+	// is not to see.
+	hidesUsage bool
 
 	roundTrip   sync.Mutex // protects inRoundTrip, and the header map while it is set
 	inRoundTrip bool
@@ -64,8 +68,18 @@ func (x *Exchange) Close() {
 	x.stream.free()
 }
 
-// Attempt makes one round trip to a deployment and holds its answer back.
+// Attempt makes one round trip to a deployment and holds its answer back. The
+// account of a good answer comes from Deliver.
 func (x *Exchange) Attempt(ctx context.Context, a *engine.Attempt) engine.Outcome {
+	x.account = account{}
+	out := x.attempt(ctx, a)
+	if out.Class == retry.None {
+		return out
+	}
+	return x.accounted(out)
+}
+
+func (x *Exchange) attempt(ctx context.Context, a *engine.Attempt) engine.Outcome {
 	x.answer.close()
 	if x.watch != nil {
 		x.watch.stop()
@@ -108,9 +122,9 @@ func (x *Exchange) Deliver(ctx context.Context, a *engine.Attempt) engine.Outcom
 	}
 	x.watch.limit(a.Idle)
 	if x.answer.streams {
-		return x.deliverStream(ctx, a)
+		return x.accounted(x.deliverStream(ctx, a))
 	}
-	return x.deliverWhole(ctx)
+	return x.accounted(x.deliverWhole(ctx))
 }
 
 // failed tells what an error of the transport or of reading an answer means.

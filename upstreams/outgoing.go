@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -45,7 +44,7 @@ func (x *Exchange) outgoing(ctx context.Context, d *Deployment, a *engine.Attemp
 		Header: x.outgoingHeader(d),
 		Host:   host,
 	}).WithContext(ctx)
-	x.setBody(req, d, a)
+	x.setBody(req, x.edits(d, a))
 	if strings.Contains(req.URL.RawQuery, "model=") {
 		setQueryModel(req.URL, d.modelFor(a.Target.Model, a.Target.Star))
 	}
@@ -73,17 +72,14 @@ func (d *Deployment) target(client *url.URL, dial reverseproxy.DialInfo) *url.UR
 	return u
 }
 
-// setBody gives the request the client's body with only the model's value
-// replaced.
-func (x *Exchange) setBody(req *http.Request, d *Deployment, a *engine.Attempt) {
-	start, end, value := x.modelEdit(d.modelFor(a.Target.Model, a.Target.Star))
-	if n := len(x.body.Bytes()) - max(end-start, 0) + len(value); n <= smallBody {
-		x.setSmallBody(req, x.body.Append(make([]byte, 0, n), start, end, value))
+// setBody gives the request the client's body with what the deployment wants
+// changed, and not a byte else.
+func (x *Exchange) setBody(req *http.Request, edits apireq.Edits) {
+	if n := edits.Len(len(x.body.Bytes())); n <= smallBody {
+		x.setSmallBody(req, x.body.Append(make([]byte, 0, n), edits))
 		return
 	}
-	body := x.body.NewReader(start, end, value)
-	req.Body, req.ContentLength = body, body.Len()
-	req.GetBody = func() (io.ReadCloser, error) { return x.body.NewReader(start, end, value), nil }
+	x.setLargeBody(req, edits)
 }
 
 // smallBody is the size up to which a body is copied for an attempt. The
@@ -100,30 +96,11 @@ func (x *Exchange) setSmallBody(req *http.Request, body []byte) {
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 }
 
-// modelEdit says which bytes of the body make room for the model to send; a
-// negative start for none.
-func (x *Exchange) modelEdit(model string) (start, end int, value []byte) {
-	switch {
-	case x.facts.ModelStart >= 0 && model == x.facts.Model:
-		return -1, -1, nil
-	case x.facts.ModelStart < 0 && x.form:
-		return x.insertModelPart(model)
-	case x.form:
-		return x.facts.ModelStart, x.facts.ModelEnd, []byte(model)
-	case x.facts.ModelStart >= 0:
-		return x.facts.ModelStart, x.facts.ModelEnd, apireq.JSONString(model)
-	}
-	return insertModel(x.body.Bytes(), model)
-}
-
-// insertModelPart puts a part with the model before the first one of a form that
-// has none.
-func (x *Exchange) insertModelPart(model string) (start, end int, value []byte) {
-	_, params, _ := mime.ParseMediaType(x.r.Header.Get("Content-Type")) // which has been parsed before
-	delimiter := "--" + params["boundary"]
-	start = max(bytes.Index(x.body.Bytes(), []byte(delimiter)), 0)
-	value = []byte(delimiter + "\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n" + model + "\r\n")
-	return start, start, value
+// setLargeBody gives the request the client's body where it is.
+func (x *Exchange) setLargeBody(req *http.Request, edits apireq.Edits) {
+	body := x.body.NewReader(edits)
+	req.Body, req.ContentLength = body, body.Len()
+	req.GetBody = func() (io.ReadCloser, error) { return x.body.NewReader(edits), nil }
 }
 
 // setQueryModel replaces the model in the query, so that nobody upstream reads
@@ -133,23 +110,6 @@ func setQueryModel(u *url.URL, model string) {
 		query.Set("model", model)
 		u.RawQuery = query.Encode()
 	}
-}
-
-// insertModel makes room for a model in a JSON object that has none.
-func insertModel(body []byte, model string) (start, end int, value []byte) {
-	start = bytes.IndexByte(body, '{') + 1
-	value = append([]byte(`"model":`), apireq.JSONString(model)...)
-	for _, b := range body[start:] {
-		switch b {
-		case ' ', '\t', '\r', '\n':
-			continue
-		case '}':
-		default:
-			value = append(value, ',')
-		}
-		break
-	}
-	return start, start, value
 }
 
 // dialInfo tells where to connect to.

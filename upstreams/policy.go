@@ -60,6 +60,10 @@ type Policy struct {
 	// How many requests may be in flight at once on a deployment that does not say
 	// so itself. Default: no limit.
 	MaxParallel int64 `json:"max_parallel,omitempty"`
+	// Whether the usage of a streamed chat or completion is asked for
+	// (`stream_options.include_usage`) when the client did not. The event with it
+	// is taken out again before the client sees it. Default: false.
+	UsageInStream *bool `json:"usage_in_stream,omitempty"`
 
 	// How long a deployment takes to get back to its full share after a
 	// cooldown. Default: 0, at once.
@@ -325,15 +329,16 @@ func blamedClasses() []string {
 // resolved by the router, which knows the pools.
 func (p *Policy) engine() engine.Policy {
 	e := engine.Policy{
-		Retry:        p.Retries.engine(),
-		Deadline:     orDuration(p.Deadline, defaultDeadline),
-		Timeout:      time.Duration(p.Timeout),
-		FirstToken:   time.Duration(p.FirstTokenTimeout),
-		Idle:         orDuration(p.IdleTimeout, defaultIdleTimeout),
-		Resume:       or(p.Resume, false),
-		HealthPanic:  or(p.HealthPanic, true),
-		MaxEjected:   1,
-		MaxFallbacks: or(p.MaxFallbacks, defaultMaxFallbacks),
+		Retry:         p.Retries.engine(),
+		Deadline:      orDuration(p.Deadline, defaultDeadline),
+		Timeout:       time.Duration(p.Timeout),
+		FirstToken:    time.Duration(p.FirstTokenTimeout),
+		Idle:          orDuration(p.IdleTimeout, defaultIdleTimeout),
+		Resume:        or(p.Resume, false),
+		UsageInStream: or(p.UsageInStream, false),
+		HealthPanic:   or(p.HealthPanic, true),
+		MaxEjected:    1,
+		MaxFallbacks:  or(p.MaxFallbacks, defaultMaxFallbacks),
 	}
 	e.Retry.Failover = or(p.Failover, true)
 	if p.Cooldown != nil {

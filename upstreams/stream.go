@@ -77,6 +77,7 @@ func (s *stream) free() {
 func (x *Exchange) holdStream(ctx context.Context, a *engine.Attempt) engine.Outcome {
 	s := &x.stream
 	s.open(source{x.answer.res.Body, x.watch}, x.answer.ndjson, x.dialect)
+	x.account.stream = &s.tracker
 	x.answer.held = getHold()
 	var replay *sse.Replay
 	if x.committed {
@@ -96,14 +97,15 @@ func (x *Exchange) holdStream(ctx context.Context, a *engine.Attempt) engine.Out
 		if err != nil {
 			return x.endedEarly(ctx, err)
 		}
-		mark := sse.Inspect(x.dialect, ev)
-		s.tracker.Observe(mark)
-		switch mark.Kind {
-		case sse.Invalid:
+		mark := x.observe(ev)
+		switch {
+		case mark.Kind == sse.Invalid:
 			s.dropped++
 			continue
-		case sse.Error:
+		case mark.Kind == sse.Error:
 			return x.errorEvent(a, ev)
+		case mark.UsageOnly && x.hidesUsage:
+			continue
 		}
 		if replay != nil {
 			out, verdict := replay.Next(ev)

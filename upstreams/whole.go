@@ -30,11 +30,13 @@ func (x *Exchange) holdWhole(ctx context.Context, a *engine.Attempt) engine.Outc
 			return x.classified(a, class, x.answer.held)
 		}
 	}
+	x.wholeHeld()
 	return engine.Outcome{}
 }
 
 // deliverWhole passes on what is held of an answer, and then the rest.
 func (x *Exchange) deliverWhole(ctx context.Context) engine.Outcome {
+	x.account.began = true
 	if _, err := x.w.Write(x.answer.held); err != nil {
 		return clientGone(err)
 	}
@@ -42,6 +44,7 @@ func (x *Exchange) deliverWhole(ctx context.Context) engine.Outcome {
 		if out := x.copyRest(ctx); out.Class != retry.None {
 			return out
 		}
+		x.wholeCame()
 	}
 	x.writeTrailers()
 	return engine.Outcome{}
@@ -59,6 +62,9 @@ func (x *Exchange) copyRest(ctx context.Context) engine.Outcome {
 		n, err := x.answer.res.Body.Read(buf)
 		x.watch.pause()
 		if n > 0 {
+			if x.answer.json {
+				x.account.tail.Write(buf[:n]) //nolint:errcheck // it never fails
+			}
 			if _, err := x.w.Write(buf[:n]); err != nil {
 				return clientGone(err)
 			}

@@ -107,7 +107,7 @@ func TestReadBodyOfNothing(t *testing.T) {
 		if err != nil || len(b.Bytes()) != 0 {
 			t.Fatalf("length %d: got %v, want an empty body", length, err)
 		}
-		if got, err := io.ReadAll(b.NewReader(-1, -1, nil)); err != nil || len(got) != 0 {
+		if got, err := io.ReadAll(b.NewReader(Edits{})); err != nil || len(got) != 0 {
 			t.Errorf("length %d: got %q, %v, want nothing", length, got, err)
 		}
 		b.Release()

@@ -30,6 +30,9 @@ type Facts struct {
 	MaxOutput int
 	// Choices is the number of answers asked for, `n`. Default: 1.
 	Choices int
+	// StreamOptions and Priority are the spans of the values of stream_options and
+	// of vLLM's priority in a JSON body, the zero Span without one.
+	StreamOptions, Priority Span
 	// PromptBytes is the total length in the body of the values that make up
 	// the prompt, JSON syntax and base64 media included.
 	PromptBytes int

@@ -94,6 +94,10 @@ func (s *jsonScan) member(key []byte, m *members) (err error) {
 		s.limits.tokens = count(value)
 	case "options":
 		s.limits.predict = numPredict(value)
+	case "stream_options":
+		s.facts.StreamOptions = Span{m.start, m.end}
+	case "priority":
+		s.facts.Priority = Span{m.start, m.end}
 	case "n":
 		s.facts.Choices = max(count(value), 1)
 	default:

@@ -9,7 +9,7 @@ import (
 // memory is held for no longer than one such write takes.
 const maxWrite = 256 << 10
 
-// Reader reads a body once, with a part of it replaced. It is an
+// Reader reads a body once, with parts of it replaced. It is an
 // io.ReadCloser and an io.WriterTo. Close may be called at any time and from
 // any goroutine, as http.Transport does.
 type Reader struct {
@@ -17,24 +17,17 @@ type Reader struct {
 
 	mu      sync.Mutex // guards all below
 	body    *Body      // nil once the reference is dropped
-	parts   [3][]byte  // what is left to read, in order
+	parts   pieces     // what is left to read, in order
 	closed  bool
 	writing bool // WriteTo uses the memory outside the lock and drops the reference
 }
 
-// NewReader reads body[:start] + replacement + body[end:] without copying them;
-// replacement must stay as it is until the Reader is closed. With a negative
-// start it reads the whole body. A span that is not within the body panics, as
-// slicing does. After Release and the Close of all Readers there is no body
-// left: the new Reader is a closed one.
-func (b *Body) NewReader(start, end int, replacement []byte) *Reader {
-	r := &Reader{body: b}
-	if start < 0 {
-		r.parts[0] = b.data
-	} else {
-		_ = b.data[start:end]
-		r.parts = [3][]byte{b.data[:start], replacement, b.data[end:]}
-	}
+// NewReader reads the body with edits, without copying it; replacements must stay
+// as they are until the Reader is closed. A span that is not within the body, or
+// overlaps another, panics, as slicing does. After Release and the Close of all
+// Readers there is no body left: the new Reader is a closed one.
+func (b *Body) NewReader(edits Edits) *Reader {
+	r := &Reader{body: b, parts: edits.pieces(b.data)}
 	for _, p := range r.parts {
 		r.size += int64(len(p))
 	}
@@ -44,14 +37,12 @@ func (b *Body) NewReader(start, end int, replacement []byte) *Reader {
 	return r
 }
 
-// Append appends what a Reader of the same arguments would give to dst.
-func (b *Body) Append(dst []byte, start, end int, replacement []byte) []byte {
-	if start < 0 {
-		return append(dst, b.data...)
+// Append appends what a Reader with the same edits would give to dst.
+func (b *Body) Append(dst []byte, edits Edits) []byte {
+	for _, p := range edits.pieces(b.data) {
+		dst = append(dst, p...)
 	}
-	dst = append(dst, b.data[:start]...)
-	dst = append(dst, replacement...)
-	return append(dst, b.data[end:]...)
+	return dst
 }
 
 // Len is the number of bytes that the Reader gives from its beginning to its
@@ -139,7 +130,7 @@ func (r *Reader) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	r.parts = [3][]byte{}
+	r.parts = pieces{}
 	if !r.writing {
 		r.drop()
 	}

@@ -45,7 +45,7 @@ func TestReaderSplices(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := bodyOf(t, tt.body)
 			defer b.Release()
-			r := b.NewReader(tt.start, tt.end, []byte(tt.replacement))
+			r := b.NewReader(replaced(tt.start, tt.end, []byte(tt.replacement)))
 			if r.Len() != int64(len(tt.want)) {
 				t.Errorf("got length %d, want %d", r.Len(), len(tt.want))
 			}
@@ -56,12 +56,20 @@ func TestReaderSplices(t *testing.T) {
 				t.Errorf("got length %d after reading, want %d", r.Len(), len(tt.want))
 			}
 			var buf bytes.Buffer
-			n, err := b.NewReader(tt.start, tt.end, []byte(tt.replacement)).WriteTo(&buf)
+			n, err := b.NewReader(replaced(tt.start, tt.end, []byte(tt.replacement))).WriteTo(&buf)
 			if err != nil || n != int64(len(tt.want)) || buf.String() != tt.want {
 				t.Errorf("got %d bytes written, %v, want %d and the same text", n, err, len(tt.want))
 			}
 		})
 	}
+}
+
+// replaced is one edit, or none with a negative start.
+func replaced(start, end int, replacement []byte) (e Edits) {
+	if start >= 0 {
+		e.Replace(start, end, replacement)
+	}
+	return e
 }
 
 func TestReaderRefusesASpanOutsideTheBody(t *testing.T) {
@@ -73,7 +81,7 @@ func TestReaderRefusesASpanOutsideTheBody(t *testing.T) {
 					t.Errorf("span %v: got no panic, want one", span)
 				}
 			}()
-			b.NewReader(span[0], span[1], nil)
+			b.NewReader(replaced(span[0], span[1], nil))
 		}()
 	}
 	b.Release()
@@ -84,7 +92,7 @@ func TestReaderRefusesASpanOutsideTheBody(t *testing.T) {
 
 func TestReaderMixesReadAndWriteTo(t *testing.T) {
 	b := bodyOf(t, "0123456789")
-	r := b.NewReader(2, 4, []byte("ab"))
+	r := b.NewReader(replaced(2, 4, []byte("ab")))
 	head := make([]byte, 3)
 	if _, err := io.ReadFull(r, head); err != nil || string(head) != "01a" {
 		t.Fatalf("got %q, %v, want 01a", head, err)
@@ -103,7 +111,7 @@ func TestReaderMixesReadAndWriteTo(t *testing.T) {
 
 func TestReferences(t *testing.T) {
 	b := bodyOf(t, "0123456789")
-	r1, r2 := b.NewReader(-1, -1, nil), b.NewReader(1, 2, []byte("x"))
+	r1, r2 := b.NewReader(Edits{}), b.NewReader(replaced(1, 2, []byte("x")))
 	steps := []struct {
 		name string
 		do   func()
@@ -114,7 +122,7 @@ func TestReferences(t *testing.T) {
 		{"close it again", func() { r1.Close() }, 2},
 		{"release", b.Release, 1},
 		{"release again", b.Release, 1},
-		{"a reader after release", func() { b.NewReader(-1, -1, nil).Close() }, 1},
+		{"a reader after release", func() { b.NewReader(Edits{}).Close() }, 1},
 		{"close the other", func() { r2.Close() }, 0},
 		{"close all again", func() { r1.Close(); r2.Close(); b.Release() }, 0},
 	}
@@ -123,7 +131,7 @@ func TestReferences(t *testing.T) {
 			t.Errorf("%s: got %d references, want %d", s.name, inUse(b), s.want)
 		}
 	}
-	late := b.NewReader(-1, -1, nil)
+	late := b.NewReader(Edits{})
 	if _, err := late.Read(make([]byte, 1)); err != ErrClosed || inUse(b) != 0 {
 		t.Errorf("a reader of a body that is gone: got %v, %d references, want ErrClosed and 0", err, inUse(b))
 	}
@@ -135,7 +143,7 @@ func TestReferences(t *testing.T) {
 func TestReaderAfterClose(t *testing.T) {
 	b := bodyOf(t, "0123456789")
 	defer b.Release()
-	r := b.NewReader(-1, -1, nil)
+	r := b.NewReader(Edits{})
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +166,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 // memory must stay until that write is over.
 func TestCloseDuringWriteTo(t *testing.T) {
 	b := bodyOf(t, strings.Repeat("x", 3*maxWrite))
-	r := b.NewReader(-1, -1, nil)
+	r := b.NewReader(Edits{})
 	b.Release()
 	writes := 0
 	n, err := r.WriteTo(writerFunc(func(p []byte) (int, error) {
@@ -183,7 +191,7 @@ func TestCloseDuringWriteTo(t *testing.T) {
 func TestTwoWritesAtOnceAreRefused(t *testing.T) {
 	b := bodyOf(t, "0123456789")
 	defer b.Release()
-	r := b.NewReader(-1, -1, nil)
+	r := b.NewReader(Edits{})
 	defer r.Close()
 	_, err := r.WriteTo(writerFunc(func(p []byte) (int, error) {
 		if _, err := r.WriteTo(io.Discard); err != errTwoWriters {
@@ -206,7 +214,7 @@ func TestWriteToPassesErrorsOn(t *testing.T) {
 		"a short writer":   {writerFunc(func([]byte) (int, error) { return 3, nil }), io.ErrShortWrite},
 	} {
 		b := bodyOf(t, "0123456789")
-		r := b.NewReader(-1, -1, nil)
+		r := b.NewReader(Edits{})
 		if n, err := r.WriteTo(tt.w); n != 3 || err != tt.want {
 			t.Errorf("%s: got %d, %v, want 3, %v", name, n, err, tt.want)
 		}
@@ -221,7 +229,7 @@ func TestWriteToPassesErrorsOn(t *testing.T) {
 // A panic of the writer must leave a reader that can be closed.
 func TestWriteToSurvivesAPanic(t *testing.T) {
 	b := bodyOf(t, "0123456789")
-	r := b.NewReader(-1, -1, nil)
+	r := b.NewReader(Edits{})
 	func() {
 		defer func() { _ = recover() }()
 		_, _ = r.WriteTo(writerFunc(func([]byte) (int, error) { panic("boom") }))
@@ -255,7 +263,7 @@ func oneRequest(t *testing.T, text string) {
 	b := bodyOf(t, text)
 	var attempts sync.WaitGroup
 	for i := range 3 {
-		r := b.NewReader(10, 20, []byte(text[:5]))
+		r := b.NewReader(replaced(10, 20, []byte(text[:5])))
 		attempts.Go(func() {
 			check := writerFunc(func(p []byte) (int, error) {
 				if strings.Trim(string(p), text[:1]) != "" {
@@ -295,7 +303,7 @@ func TestReaderUnderTransport(t *testing.T) {
 	body := strings.Repeat("x", 8<<20)
 	for _, path := range []string{"/echo", "/ignore"} {
 		b := bodyOf(t, body)
-		r := b.NewReader(0, 1, []byte("model"))
+		r := b.NewReader(replaced(0, 1, []byte("model")))
 		req, err := http.NewRequest(http.MethodPost, server.URL+path, r)
 		if err != nil {
 			t.Fatal(err)
@@ -320,12 +328,64 @@ func TestReaderUnderTransport(t *testing.T) {
 	}
 }
 
+func TestEdits(t *testing.T) {
+	type span struct {
+		start, end  int
+		replacement string
+	}
+	for name, tt := range map[string]struct {
+		edits []span
+		want  string
+	}{
+		"none":                       {nil, "0123456789"},
+		"in order":                   {[]span{{1, 2, "a"}, {4, 6, ""}, {9, 10, "bcd"}}, "0a23678bcd"},
+		"in another order":           {[]span{{9, 10, "bcd"}, {1, 2, "a"}, {4, 6, ""}}, "0a23678bcd"},
+		"side by side":               {[]span{{2, 4, "b"}, {0, 2, "a"}, {4, 5, "c"}}, "abc56789"},
+		"insertions at one place":    {[]span{{1, 1, "a"}, {1, 1, "b"}, {5, 5, "c"}}, "0ab1234c56789"},
+		"an insertion before a span": {[]span{{1, 1, "a"}, {1, 2, "b"}}, "0ab23456789"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := bodyOf(t, "0123456789")
+			defer b.Release()
+			var edits Edits
+			for _, e := range tt.edits {
+				edits.Replace(e.start, e.end, []byte(e.replacement))
+			}
+			if got := string(b.Append(nil, edits)); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+			if got := edits.Len(10); got != len(tt.want) {
+				t.Errorf("got length %d, want %d", got, len(tt.want))
+			}
+			r := b.NewReader(edits)
+			defer r.Close()
+			if err := iotest.TestReader(r, []byte(tt.want)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestEditsThatOverlapPanic(t *testing.T) {
+	b := bodyOf(t, "0123456789")
+	defer b.Release()
+	defer func() {
+		if recover() == nil {
+			t.Error("got no panic, want one")
+		}
+	}()
+	var edits Edits
+	edits.Replace(2, 5, nil)
+	edits.Replace(4, 6, nil)
+	b.Append(nil, edits)
+}
+
 func BenchmarkNewReader(b *testing.B) {
 	body := bodyOf(b, strings.Repeat("x", 32<<10))
 	replacement := JSONString("gpt-4o")
 	b.ReportAllocs()
 	for b.Loop() {
-		r := body.NewReader(100, 110, replacement)
+		r := body.NewReader(replaced(100, 110, replacement))
 		if _, err := r.WriteTo(io.Discard); err != nil {
 			b.Fatal(err)
 		}
@@ -342,13 +402,13 @@ func TestAppendGivesWhatAReaderReads(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.Release()
-			r := b.NewReader(span[0], span[1], []byte(`"longer"`))
+			r := b.NewReader(replaced(span[0], span[1], []byte(`"longer"`)))
 			defer r.Close()
 			want, err := io.ReadAll(r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := b.Append([]byte("x"), span[0], span[1], []byte(`"longer"`)); string(got) != "x"+string(want) {
+			if got := b.Append([]byte("x"), replaced(span[0], span[1], []byte(`"longer"`))); string(got) != "x"+string(want) {
 				t.Errorf("got %s, want x%s", got, want)
 			}
 		})

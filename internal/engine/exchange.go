@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/llmrouter/caddy-llm-router/health"
+	"github.com/llmrouter/caddy-llm-router/internal/usage"
 	"github.com/llmrouter/caddy-llm-router/retry"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
@@ -43,6 +44,10 @@ type Request struct {
 	Mock retry.Class
 	// Repeated tells that the client is retrying by itself: no retries of ours.
 	Repeated bool
+	// Priority says how important the request is, when PrioritySet: the smaller,
+	// the more.
+	Priority    int
+	PrioritySet bool
 }
 
 // Attempt is one round trip that the engine asks for.
@@ -75,6 +80,15 @@ func (a *Attempt) Answered() {
 	}
 }
 
+// Priority is how important the request is, the smaller the more; false and 0 where
+// nobody has said.
+func (a *Attempt) Priority() (priority int, set bool) {
+	if a.walk == nil || !a.walk.req.PrioritySet {
+		return 0, false
+	}
+	return a.walk.req.Priority, true
+}
+
 // Outcome is what an attempt, or the delivery of its answer, came to.
 type Outcome struct {
 	// Class is retry.None for a good answer.
@@ -93,6 +107,21 @@ type Outcome struct {
 	Blameless bool
 	// Err says what happened where there was no answer.
 	Err error
+
+	// Usage is what the attempt has cost. Of a complete answer it is Reported, or
+	// Unknown where the answer does not tell; of one that was cut it is Estimated;
+	// an attempt without content has cost nothing. It comes with the outcome that
+	// ends the attempt: of the delivery, or of an attempt that failed.
+	Usage usage.Usage
+	// Invalid tells that the answer is complete and has an account that cannot be
+	// believed, or not be read for the size of the stream's events. Usage is
+	// Unknown then.
+	Invalid bool
+	// Streamed tells that the answer was a stream of events.
+	Streamed bool
+	// FirstToken is the time from the start of the attempt to the first content of
+	// a stream, or to the end of any other answer; 0 is unknown.
+	FirstToken time.Duration
 }
 
 // Exchange is a client's request on its way: it makes round trips and holds

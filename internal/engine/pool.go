@@ -83,6 +83,8 @@ type Policy struct {
 	Idle time.Duration
 	// Resume lets a stream that was cut go on from another deployment.
 	Resume bool
+	// UsageInStream asks upstreams for the usage of streams whose clients do not.
+	UsageInStream bool
 	// HealthPanic uses every deployment when all of them are unhealthy.
 	HealthPanic bool
 	// MaxEjected is the share of an order's deployments that counts and rates

@@ -1,30 +1,36 @@
 package sse
 
+import "github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
+
 // messages reads an event of Anthropic's Messages API. Its type stands in the
 // data and is repeated in the name, which some servers leave out; keys may come
 // in any order.
-func (f *facts) messages(c *cursor, name []byte) {
+func (f *facts) messages(c *jsonwalk.Cursor, name []byte) {
 	typ := name
 	index, isError := 0, false
 	var block part
-	for key, ok := c.member(); ok; key, ok = c.member() {
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		switch string(key) {
 		case "type":
-			typ = unquote(c.value())
+			typ = unquote(c.Value())
 		case "index":
-			index = c.small()
+			index = c.Small()
 		case "delta", "content_block":
-			if c.open('{') {
+			if c.Open('{') {
 				if p := f.block(c); p != noPart {
 					block = p
 				}
 			} else {
-				c.value()
+				c.Value()
 			}
+		case "message": // of message_start
+			f.addUsageOf(c)
+		case "usage": // of message_delta
+			f.addUsage(c)
 		case "error":
-			isError = !blank(c.value())
+			isError = !jsonwalk.Blank(c.Value())
 		default:
-			c.value()
+			c.Value()
 		}
 	}
 	switch string(typ) {
@@ -73,11 +79,11 @@ func (f *facts) mark(p part) {
 
 // block reads a content block or a delta of one, and tells the mark that it
 // makes, if one that is known.
-func (f *facts) block(c *cursor) (mark part) {
-	for key, ok := c.member(); ok; key, ok = c.member() {
+func (f *facts) block(c *jsonwalk.Cursor) (mark part) {
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		switch string(key) {
 		case "type":
-			switch string(unquote(c.value())) {
+			switch string(unquote(c.Value())) {
 			case "text":
 				mark = textStart
 			case "thinking":
@@ -96,11 +102,11 @@ func (f *facts) block(c *cursor) (mark part) {
 		case "thinking":
 			f.addText(c, thinking)
 		case "signature":
-			if !blank(c.value()) {
+			if !jsonwalk.Blank(c.Value()) {
 				f.kind = Content
 			}
 		case "citations":
-			f.opaque = !blank(c.value()) || f.opaque
+			f.opaque = !jsonwalk.Blank(c.Value()) || f.opaque
 		default: // partial_json, data, citation and what comes next
 			f.addOpaque(c)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/llmrouter/caddy-llm-router/internal/api"
+	"github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
 )
 
 const benchChunk = `{"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion.chunk","created":1741569952,` +
@@ -75,7 +76,7 @@ func BenchmarkValid(b *testing.B) {
 	b.SetBytes(int64(len(benchChunk)))
 	data := []byte(benchChunk)
 	for b.Loop() {
-		if !validJSON(data) {
+		if !jsonwalk.Valid(data) {
 			b.Fatal("not valid")
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/llmrouter/caddy-llm-router/internal/api"
+	"github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
 )
 
 // facts is what one pass over an event finds, for any dialect.
@@ -15,6 +16,8 @@ type facts struct {
 	// that a second stream cannot be matched with it.
 	opaque   bool
 	sequence int64
+	usage    []byte // an object with the usage in it
+	text     int    // bytes of text
 
 	seen, finished choices
 
@@ -68,24 +71,49 @@ func (f *facts) add(it item) {
 
 // addText takes note of the string that comes next as a text of part p. What is
 // not a string but holds something is content of an unknown make.
-func (f *facts) addText(c *cursor, p part) {
-	if c.peek() != '"' {
+func (f *facts) addText(c *jsonwalk.Cursor, p part) {
+	if c.Peek() != '"' {
 		f.addOpaque(c)
 		return
 	}
-	raw, from := c.text()
+	raw, from := c.Text()
 	if len(raw) == 0 {
 		return
 	}
 	f.kind = Content
+	f.text += len(raw)
 	f.add(item{part: p, from: from, to: from + len(raw)})
 }
 
 // addOpaque takes note of the value that comes next as content, unless blank.
-func (f *facts) addOpaque(c *cursor) {
-	if !blank(c.value()) {
+func (f *facts) addOpaque(c *jsonwalk.Cursor) {
+	if !jsonwalk.Blank(c.Value()) {
 		f.kind = Content
 		f.opaque = true
+	}
+}
+
+// addUsage takes note of the value that comes next as the usage. Servers that
+// account at the end alone send null until then.
+func (f *facts) addUsage(c *jsonwalk.Cursor) {
+	if value := c.Value(); !jsonwalk.Blank(value) {
+		f.usage = value
+	}
+}
+
+// addUsageOf is addUsage for the object that comes next, an answer or the
+// beginning of one.
+func (f *facts) addUsageOf(c *jsonwalk.Cursor) {
+	if !c.Open('{') {
+		c.Value()
+		return
+	}
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
+		if string(key) == "usage" {
+			f.addUsage(c)
+		} else {
+			c.Value()
+		}
 	}
 }
 
@@ -102,7 +130,7 @@ func examine(d api.Dialect, ev Event) (f facts) {
 	case string(data) == "[DONE]":
 		f.kind, f.done = End, true
 		return f
-	case !validJSON(data):
+	case !jsonwalk.Valid(data):
 		f.kind = Invalid
 		if d == api.Other { // nobody said that it has to be JSON
 			f.kind, f.opaque = Content, true
@@ -110,9 +138,9 @@ func examine(d api.Dialect, ev Event) (f facts) {
 		return f
 	}
 	f.kind = Lifecycle
-	c := cursor{data: ev.Data}
-	c.open('[') // some servers wrap an error in an array
-	if !c.open('{') {
+	c := jsonwalk.New(ev.Data)
+	c.Open('[') // some servers wrap an error in an array
+	if !c.Open('{') {
 		if d == api.Other {
 			f.kind = Content
 		}
@@ -147,26 +175,28 @@ func isHeartbeat(name []byte) bool {
 }
 
 // other knows of unknown streams what most have in common.
-func (f *facts) other(c *cursor) {
+func (f *facts) other(c *jsonwalk.Cursor) {
 	f.kind = Content
 	f.opaque = true
-	for key, ok := c.member(); ok; key, ok = c.member() {
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		switch string(key) {
 		case "error":
-			if !blank(c.value()) {
+			if !jsonwalk.Blank(c.Value()) {
 				f.kind = Error
 				return
 			}
 		case "type", "object":
-			switch value := c.value(); {
+			switch value := c.Value(); {
 			case string(value) == `"error"`:
 				f.kind = Error
 				return
 			case isHeartbeat(bytes.Trim(value, `"`)):
 				f.kind = KeepAlive
 			}
+		case "usage":
+			f.addUsage(c)
 		default:
-			c.value()
+			c.Value()
 		}
 	}
 }

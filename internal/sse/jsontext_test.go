@@ -3,6 +3,8 @@ package sse
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
 )
 
 func TestAppendText(t *testing.T) {
@@ -78,7 +80,7 @@ func FuzzAppendText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		quoted := `"` + raw + `"`
 		var want string
-		if !validJSON([]byte(quoted)) || json.Unmarshal([]byte(quoted), &want) != nil {
+		if !jsonwalk.Valid([]byte(quoted)) || json.Unmarshal([]byte(quoted), &want) != nil {
 			t.Skip()
 		}
 		got, ok := appendText(nil, []byte(raw))

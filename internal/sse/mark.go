@@ -50,7 +50,16 @@ type Mark struct {
 	Finish bool
 	// Done says that the event is [DONE].
 	Done bool
+	// Usage is a JSON value that states the usage of the answer so far, nil where
+	// none does. It is an object with the members of a usage, in Ollama's formats
+	// among others; what it really holds is not asked. It points into the event.
+	Usage []byte
+	// UsageOnly says that a chunk of chat or completions has a usage and no
+	// choice: the event that stream_options.include_usage asks for.
+	UsageOnly bool
 
+	// text is how many bytes of text the event brings.
+	text int
 	// next is one above the event's sequence_number, 0 without one.
 	next           int64
 	seen, finished choices
@@ -63,9 +72,13 @@ func Inspect(d api.Dialect, ev Event) Mark {
 	f := examine(d, ev)
 	return Mark{
 		Kind: f.kind, Finish: f.finish, Done: f.done,
+		Usage: f.usage, UsageOnly: f.usage != nil && f.kind == Lifecycle && f.seen == choices{} && isOpenAI(d),
+		text: f.text,
 		next: f.sequence, seen: f.seen, finished: f.finished,
 	}
 }
+
+func isOpenAI(d api.Dialect) bool { return d == api.Chat || d == api.Completions }
 
 // choices is a set of choice indexes. OpenAI allows 128 choices; whatever lies
 // beyond counts as the last.

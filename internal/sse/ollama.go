@@ -1,24 +1,29 @@
 package sse
 
+import "github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
+
 // ollama reads a line of Ollama's /api/chat or /api/generate.
-func (f *facts) ollama(c *cursor) {
+func (f *facts) ollama(c *jsonwalk.Cursor) {
 	isError := false
-	for key, ok := c.member(); ok; key, ok = c.member() {
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		switch string(key) {
 		case "message":
-			if !c.open('{') {
-				c.value()
+			if !c.Open('{') {
+				c.Value()
 				break
 			}
-			for key, ok := c.member(); ok; key, ok = c.member() {
+			for key, ok := c.Member(); ok; key, ok = c.Member() {
 				f.ollamaPart(c, key)
 			}
 		case "done":
-			f.finish = string(c.value()) == "true"
+			f.finish = string(c.Value()) == "true"
+		case "prompt_eval_count", "eval_count":
+			f.usage = c.Whole()
+			c.Value()
 		case "error":
-			isError = !blank(c.value())
+			isError = !jsonwalk.Blank(c.Value())
 		case "logprobs":
-			f.opaque = !blank(c.value()) || f.opaque
+			f.opaque = !jsonwalk.Blank(c.Value()) || f.opaque
 		default:
 			f.ollamaPart(c, key)
 		}
@@ -31,7 +36,7 @@ func (f *facts) ollama(c *cursor) {
 	}
 }
 
-func (f *facts) ollamaPart(c *cursor, key []byte) {
+func (f *facts) ollamaPart(c *jsonwalk.Cursor, key []byte) {
 	switch string(key) {
 	case "content", "response":
 		f.addText(c, answer)
@@ -40,6 +45,6 @@ func (f *facts) ollamaPart(c *cursor, key []byte) {
 	case "tool_calls", "images", "image":
 		f.addOpaque(c)
 	default:
-		c.value()
+		c.Value()
 	}
 }

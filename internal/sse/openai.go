@@ -1,32 +1,36 @@
 package sse
 
+import "github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
+
 // openAI reads a chunk of chat/completions or of completions. They differ in
 // where a choice has its text, and servers mix them up, so one reader takes
 // both.
-func (f *facts) openAI(c *cursor) {
+func (f *facts) openAI(c *jsonwalk.Cursor) {
 	var isError, heartbeat bool
-	for key, ok := c.member(); ok; key, ok = c.member() {
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		switch string(key) {
 		case "choices":
-			if !c.open('[') {
-				c.value()
+			if !c.Open('[') {
+				c.Value()
 				break
 			}
-			for c.element() {
-				if !c.open('{') {
-					c.value()
+			for c.Element() {
+				if !c.Open('{') {
+					c.Value()
 				} else if f.choice(c) {
 					isError = true
 				}
 			}
+		case "usage":
+			f.addUsage(c)
 		case "error":
-			isError = !blank(c.value()) || isError
+			isError = !jsonwalk.Blank(c.Value()) || isError
 		case "type", "object":
-			value := c.value()
+			value := c.Value()
 			isError = string(value) == `"error"` || isError
 			heartbeat = len(value) > 2 && isHeartbeat(value[1:len(value)-1]) || heartbeat
 		default:
-			c.value()
+			c.Value()
 		}
 	}
 	switch {
@@ -39,31 +43,31 @@ func (f *facts) openAI(c *cursor) {
 
 // choice reads one choice of a chunk and reports whether it says that the
 // answer failed.
-func (f *facts) choice(c *cursor) (isError bool) {
+func (f *facts) choice(c *jsonwalk.Cursor) (isError bool) {
 	index, finish := 0, false
-	for key, ok := c.member(); ok; key, ok = c.member() {
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		switch string(key) {
 		case "index":
-			index = c.small()
+			index = c.Small()
 		case "delta", "message":
-			if c.open('{') {
+			if c.Open('{') {
 				f.delta(c)
 			} else {
-				c.value()
+				c.Value()
 			}
 		case "text":
 			f.addText(c, answer)
 		case "finish_reason":
-			reason := c.value()
+			reason := c.Value()
 			isError = string(reason) == `"error"` || isError
-			finish = !blank(reason)
+			finish = !jsonwalk.Blank(reason)
 		case "error":
-			isError = !blank(c.value()) || isError
+			isError = !jsonwalk.Blank(c.Value()) || isError
 		case "logprobs":
 			// They repeat the text, token by token.
-			f.opaque = !blank(c.value()) || f.opaque
+			f.opaque = !jsonwalk.Blank(c.Value()) || f.opaque
 		default:
-			c.value()
+			c.Value()
 		}
 	}
 	f.opaque = index != 0 || f.opaque
@@ -75,11 +79,11 @@ func (f *facts) choice(c *cursor) (isError bool) {
 	return isError
 }
 
-func (f *facts) delta(c *cursor) {
-	for key, ok := c.member(); ok; key, ok = c.member() {
+func (f *facts) delta(c *jsonwalk.Cursor) {
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		switch string(key) {
 		case "role":
-			c.value()
+			c.Value()
 		case "content":
 			f.addText(c, answer)
 		case "reasoning_content":
@@ -93,11 +97,11 @@ func (f *facts) delta(c *cursor) {
 		default:
 			// Not known to be content, but perhaps a remark on the text beside
 			// it, such as Gemini's "this is a thought".
-			switch c.peek() {
+			switch c.Peek() {
 			case '"', '{', '[':
-				f.opaque = !blank(c.value()) || f.opaque
+				f.opaque = !jsonwalk.Blank(c.Value()) || f.opaque
 			default:
-				c.value()
+				c.Value()
 			}
 		}
 	}

@@ -1,27 +1,34 @@
 package sse
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
+)
 
 // responses reads an event of OpenAI's Responses API. Its type stands in the
 // data and is repeated in the name.
-func (f *facts) responses(c *cursor, name []byte) {
+func (f *facts) responses(c *jsonwalk.Cursor, name []byte) {
 	typ := name
 	f.opaque = true
-	var hasDelta, hasText, isError bool
-	for key, ok := c.member(); ok; key, ok = c.member() {
+	var delta []byte
+	var hasText, isError bool
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		switch string(key) {
 		case "type":
-			typ = unquote(c.value())
+			typ = unquote(c.Value())
 		case "delta":
-			hasDelta = !blank(c.value())
+			delta = c.Value()
 		case "text", "arguments", "input", "code", "refusal", "transcript":
-			hasText = !blank(c.value()) || hasText
+			hasText = !jsonwalk.Blank(c.Value()) || hasText
+		case "response":
+			f.addUsageOf(c)
 		case "sequence_number":
-			f.sequence = int64(c.small()) + 1
+			f.sequence = int64(c.Small()) + 1
 		case "error":
-			isError = !blank(c.value())
+			isError = !jsonwalk.Blank(c.Value())
 		default:
-			c.value()
+			c.Value()
 		}
 	}
 	switch string(typ) {
@@ -35,9 +42,13 @@ func (f *facts) responses(c *cursor, name []byte) {
 		switch {
 		case isHeartbeat(typ):
 			f.kind = KeepAlive
-		case bytes.HasSuffix(typ, []byte(".delta")) && hasDelta,
+		case bytes.HasSuffix(typ, []byte(".delta")) && !jsonwalk.Blank(delta):
+			f.kind = Content
+			if bytes.HasSuffix(typ, []byte("text.delta")) { // others may be base64
+				f.text = len(unquote(delta))
+			}
+		case bytes.HasSuffix(typ, []byte(".done")) && hasText:
 			// A server without deltas sends the text of a part once, whole.
-			bytes.HasSuffix(typ, []byte(".done")) && hasText:
 			f.kind = Content
 		}
 	}

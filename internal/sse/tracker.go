@@ -10,6 +10,7 @@ type Tracker struct {
 	finish         bool
 	done           bool
 	next           int64
+	pieces, text   int64
 	seen, finished choices
 }
 
@@ -18,7 +19,11 @@ func NewTracker(d api.Dialect) Tracker { return Tracker{dialect: d} }
 
 // Observe takes note of an event of the stream.
 func (t *Tracker) Observe(m Mark) {
-	t.started = t.started || m.Kind == Content
+	if m.Kind == Content {
+		t.started = true
+		t.pieces++
+		t.text += int64(m.text)
+	}
 	t.finish = t.finish || m.Finish
 	t.done = t.done || m.Done
 	t.next = max(t.next, m.next)
@@ -28,6 +33,11 @@ func (t *Tracker) Observe(m Mark) {
 
 // Started reports whether content has come.
 func (t *Tracker) Started() bool { return t.started }
+
+// Output is how much content has come: the events that brought any, and the bytes
+// of text in them, as it is written in JSON. What is no text, such as audio or a
+// tool call, counts as its events alone.
+func (t *Tracker) Output() (events, bytes int64) { return t.pieces, t.text }
 
 // Done reports whether [DONE] has come.
 func (t *Tracker) Done() bool { return t.done }

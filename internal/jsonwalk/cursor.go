@@ -1,4 +1,5 @@
-package sse
+// Package jsonwalk walks JSON of foreign make in one pass, without a copy of it.
+package jsonwalk
 
 import (
 	"bytes"
@@ -6,13 +7,13 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// maxDepth is how deep the JSON of an event may nest. The validator recurses,
-// and a megabyte of open brackets would cost it hundreds of megabytes of stack.
+// maxDepth is how deep JSON may nest. The validator recurses, and a megabyte of
+// open brackets would cost it hundreds of megabytes of stack.
 const maxDepth = 1000
 
-// validJSON reports whether data is one JSON value, nested no deeper than
+// Valid reports whether data is one JSON value, nested no deeper than
 // maxDepth.
-func validJSON(data []byte) bool {
+func Valid(data []byte) bool {
 	return (len(data) <= maxDepth || depth(data) <= maxDepth) && gjson.ValidBytes(data)
 }
 
@@ -45,27 +46,33 @@ func stringEnd(data []byte, i int) int {
 	return len(data)
 }
 
-// cursor walks JSON that is known to be valid, once and in place: it descends
+// Cursor walks JSON that is known to be valid, once and in place: it descends
 // into a value or skips it, and allocates nothing. Of invalid JSON it makes
-// nonsense, within bounds. Keys are compared as they are written; a key that is
-// spelt with escapes is not recognised.
-type cursor struct {
+// nonsense, within bounds. Keys are given as they are written; one that is spelt
+// with escapes is not recognised. It is not safe for concurrent use.
+type Cursor struct {
 	data []byte
 	at   int
 }
 
-// open enters the array or object that comes next. If something else does, it
+// New is a Cursor before the first value of data.
+func New(data []byte) Cursor { return Cursor{data: data} }
+
+// Whole is all of what the Cursor walks.
+func (c *Cursor) Whole() []byte { return c.data }
+
+// Open enters the array or object that comes next. If something else does, it
 // stays and reports false.
-func (c *cursor) open(bracket byte) bool {
-	if c.peek() != bracket {
+func (c *Cursor) Open(bracket byte) bool {
+	if c.Peek() != bracket {
 		return false
 	}
 	c.at++
 	return true
 }
 
-// peek is the first byte of the value that comes next, 0 at the end.
-func (c *cursor) peek() byte {
+// Peek is the first byte of the value that comes next, 0 at the end.
+func (c *Cursor) Peek() byte {
 	for ; c.at < len(c.data); c.at++ {
 		switch b := c.data[c.at]; b {
 		case ' ', '\t', '\n', '\r', ',', ':':
@@ -76,21 +83,21 @@ func (c *cursor) peek() byte {
 	return 0
 }
 
-// member goes to the next member of the object that was entered and returns its
+// Member goes to the next member of the object that was entered and returns its
 // key; its value comes next. Behind the last it leaves the object.
-func (c *cursor) member() (key []byte, ok bool) {
-	if c.peek() != '"' {
+func (c *Cursor) Member() (key []byte, ok bool) {
+	if c.Peek() != '"' {
 		c.at++
 		return nil, false
 	}
-	key, _ = c.text()
+	key, _ = c.Text()
 	return key, true
 }
 
-// element reports whether the array that was entered has another element, which
+// Element reports whether the array that was entered has another element, which
 // comes next. Behind the last it leaves the array.
-func (c *cursor) element() bool {
-	switch c.peek() {
+func (c *Cursor) Element() bool {
+	switch c.Peek() {
 	case ']', '}', 0:
 		c.at++
 		return false
@@ -98,17 +105,17 @@ func (c *cursor) element() bool {
 	return true
 }
 
-// text reads the string that comes next: what stands between its quotes, and
+// Text reads the string that comes next: what stands between its quotes, and
 // where that begins.
-func (c *cursor) text() (raw []byte, from int) {
+func (c *Cursor) Text() (raw []byte, from int) {
 	from = c.at + 1
 	c.at = stringEnd(c.data, c.at)
 	return c.data[from:max(from, c.at-1)], from
 }
 
-// value reads the value that comes next, whatever it is, as it is written.
-func (c *cursor) value() []byte {
-	switch c.peek() {
+// Value reads the value that comes next, whatever it is, as it is written.
+func (c *Cursor) Value() []byte {
+	switch c.Peek() {
 	case 0:
 		return nil
 	case '"':
@@ -128,7 +135,7 @@ func (c *cursor) value() []byte {
 	return c.data[from:c.at]
 }
 
-func (c *cursor) nested() []byte {
+func (c *Cursor) nested() []byte {
 	from, level := c.at, 0
 	for c.at < len(c.data) {
 		switch c.data[c.at] {
@@ -148,11 +155,11 @@ func (c *cursor) nested() []byte {
 	return c.data[from:c.at]
 }
 
-// small reads the value that comes next as a number from 0 to 2^31-1. Anything
+// Small reads the value that comes next as a number from 0 to 2^31-1. Anything
 // else is -1.
-func (c *cursor) small() int {
+func (c *Cursor) Small() int {
 	n := 0
-	for _, b := range c.value() {
+	for _, b := range c.Value() {
 		if b < '0' || b > '9' || n > (1<<31-1)/10-1 {
 			return -1
 		}
@@ -161,14 +168,14 @@ func (c *cursor) small() int {
 	return n
 }
 
-// blank reports whether a JSON value says nothing: null, false, or an empty
+// Blank reports whether a JSON value says nothing: null, false, or an empty
 // string, array or object.
-func blank(value []byte) bool {
+func Blank(value []byte) bool {
 	switch string(value) {
 	case "", "null", "false", `""`, "[]", "{}":
 		return true
 	}
-	if c := value[0]; c != '[' && c != '{' {
+	if c := value[0]; c != '[' && c != '{' || len(value) < 2 {
 		return false
 	}
 	return len(bytes.TrimSpace(value[1:len(value)-1])) == 0

@@ -1,4 +1,4 @@
-package sse
+package jsonwalk
 
 import (
 	"strings"
@@ -6,21 +6,21 @@ import (
 )
 
 func TestCursorWalksInPlace(t *testing.T) {
-	c := cursor{data: []byte(` { "a" : [1 , {"b":"]}\""}, []] ,"c\"d":{ }, "e":-1.5e3,"f":null } `)}
-	if !c.open('{') {
+	c := New([]byte(` { "a" : [1 , {"b":"]}\""}, []] ,"c\"d":{ }, "e":-1.5e3,"f":null } `))
+	if !c.Open('{') {
 		t.Fatal("got no object")
 	}
 	var got []string
-	for key, ok := c.member(); ok; key, ok = c.member() {
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
 		if string(key) != "a" {
-			got = append(got, string(key)+"="+string(c.value()))
+			got = append(got, string(key)+"="+string(c.Value()))
 			continue
 		}
-		if c.open('{') || !c.open('[') {
+		if c.Open('{') || !c.Open('[') {
 			t.Fatal("got another value, want an array")
 		}
-		for c.element() {
-			got = append(got, string(c.value()))
+		for c.Element() {
+			got = append(got, string(c.Value()))
 		}
 	}
 	want := `1|{"b":"]}\""}|[]|c\"d={ }|e=-1.5e3|f=null`
@@ -30,11 +30,11 @@ func TestCursorWalksInPlace(t *testing.T) {
 }
 
 func TestCursorText(t *testing.T) {
-	c := cursor{data: []byte(`{"a":"x\"y"}`)}
-	c.open('{')
-	c.member()
-	c.peek()
-	raw, from := c.text()
+	c := New([]byte(`{"a":"x\"y"}`))
+	c.Open('{')
+	c.Member()
+	c.Peek()
+	raw, from := c.Text()
 	if string(raw) != `x\"y` || from != 6 {
 		t.Errorf("got %q at %d, want the string at 6", raw, from)
 	}
@@ -45,23 +45,40 @@ func TestCursorEndsOnInvalidJSON(t *testing.T) {
 	whole := `{"a":[1,{"b":"c\\"},[]],"d":null}`
 	for i := range len(whole) {
 		for _, text := range []string{whole[:i], whole[i:], whole[:i] + "\\" + whole[i:], whole[:i] + "]" + whole[i:]} {
-			f, c := facts{}, cursor{data: []byte(text)}
-			c.open('{')
-			f.openAI(&c)
-			for c.element() {
-				c.value()
+			c := New([]byte(text))
+			walk(&c, 0)
+			if c.at > len(text)+len(whole) {
+				t.Errorf("%s: got to %d, want an end soon after it", text, c.at)
 			}
 		}
+	}
+}
+
+// walk descends into everything.
+func walk(c *Cursor, depth int) {
+	switch {
+	case depth > 100:
+	case c.Open('{'):
+		for _, ok := c.Member(); ok; _, ok = c.Member() {
+			walk(c, depth+1)
+		}
+	case c.Open('['):
+		for c.Element() {
+			walk(c, depth+1)
+		}
+	default:
+		c.Value()
 	}
 }
 
 func TestBlank(t *testing.T) {
 	for value, want := range map[string]bool{
 		"": true, "null": true, "false": true, `""`: true, "[]": true, "{}": true, "{ \n}": true, "[\t]": true,
+		"[": false, "{": false,
 		"true": false, "0": false, "500": false, `" "`: false, "[0]": false, `{"a":null}`: false,
 	} {
-		if got := blank([]byte(value)); got != want {
-			t.Errorf("blank(%s): got %v, want %v", value, got, want)
+		if got := Blank([]byte(value)); got != want {
+			t.Errorf("Blank(%s): got %v, want %v", value, got, want)
 		}
 	}
 }
@@ -71,8 +88,8 @@ func TestSmall(t *testing.T) {
 		"0": 0, "7": 7, "127": 127, "214748363": 214748363, "99999999999999999999": -1,
 		"-1": -1, "1.5": -1, "null": -1, `"1"`: -1, "[1]": -1,
 	} {
-		c := cursor{data: []byte(text)}
-		if got := c.small(); got != want {
+		c := New([]byte(text))
+		if got := c.Small(); got != want {
 			t.Errorf("small of %s: got %d, want %d", text, got, want)
 		}
 	}
@@ -93,7 +110,7 @@ func TestValidJSONBoundsDepth(t *testing.T) {
 		{"wide", []byte("[" + strings.Repeat("[],", maxDepth) + "1]"), true},
 		{"a megabyte of brackets", []byte(strings.Repeat("[", 1<<20)), false},
 	} {
-		if got := validJSON(tc.data); got != tc.want {
+		if got := Valid(tc.data); got != tc.want {
 			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
 		}
 	}
