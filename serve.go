@@ -64,6 +64,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 	}
 	req.PromptTokens, req.Stream = facts.PromptTokens(), streams(r, &facts)
+	req.MaxOutput = facts.MaxOutput * facts.Choices
 	x := upstreams.NewExchange(w, r, body, &facts, form)
 	defer x.Close()
 	result := h.router.Serve(r.Context(), route, req, x)

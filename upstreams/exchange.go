@@ -97,9 +97,11 @@ func (x *Exchange) attempt(ctx context.Context, a *engine.Attempt) engine.Outcom
 		return x.failed(ctx, err)
 	}
 	x.answer = newAnswer(res, x.dialect)
-	switch {
-	case !x.answer.good():
+	if !x.answer.good() {
 		return x.refused(ctx, a)
+	}
+	a.Headroom = retry.ReadHeadroom(res.Header, time.Now())
+	switch {
 	case x.committed && !x.answer.streams:
 		return engine.Outcome{Class: retry.ServerError, Final: true, Err: errors.New("the answer to go on with is not a stream")}
 	case x.answer.streams:

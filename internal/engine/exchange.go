@@ -64,6 +64,9 @@ type Attempt struct {
 	// Number counts the attempts of the request from 1; Fallbacks the pools
 	// left behind.
 	Number, Fallbacks int
+	// Headroom is what a good answer says is left of the provider's limits. The
+	// Exchange sets it before Attempt returns.
+	Headroom retry.Headroom
 	// Took is how long the attempt lasted, with the delivery of its answer; 0 until
 	// then.
 	Took time.Duration
@@ -96,8 +99,6 @@ type Outcome struct {
 	// Wait is how long the upstream asked to wait, when Stated.
 	Wait   time.Duration
 	Stated bool
-	// Headroom is what a good answer says is left of the provider's limits.
-	Headroom retry.Headroom
 	// Final tells that nothing else can be tried: the client has bytes that no
 	// other answer continues. In an attempt to go on with an answer it is
 	// nobody's fault.

@@ -275,7 +275,7 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 		w.delivered = w.delivered || out.Final
 		return out
 	}
-	c.Headroom.Believe(time.Now(), w.mark, out.Headroom)
+	c.Headroom.Believe(time.Now(), w.mark, w.turn.Headroom)
 	w.answered()
 	w.delivered = true
 	out = x.Deliver(ctx, &w.turn)
@@ -301,6 +301,7 @@ func (w *walk) settle(c *selection.Candidate, began time.Time, out Outcome, blam
 	now := time.Now()
 	w.turn.Took = now.Sub(began)
 	w.upstream += w.turn.Took
+	w.account(out)
 	var effect health.Effect
 	switch {
 	case out.Class == retry.None:

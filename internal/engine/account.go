@@ -1,0 +1,42 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/llmrouter/caddy-llm-router/internal/usage"
+	"github.com/llmrouter/caddy-llm-router/retry"
+)
+
+// account settles what the attempt took of its deployment's limits, and takes
+// note of how fast and how long the answer was.
+func (w *walk) account(out Outcome) {
+	tokens := out.Usage.Input + out.Usage.Output
+	switch {
+	case out.Usage.State != usage.Unknown:
+		w.reservation.Settle(tokens)
+	case out.Class == retry.None, out.Class == retry.Timeout, out.Class == retry.Canceled:
+		w.reservation.Keep() // the upstream was at work on it
+	default:
+		w.reservation.Settle(0)
+	}
+	if out.Class != retry.None {
+		return
+	}
+	c := w.turn.Candidate
+	if out.Usage.State == usage.Reported {
+		c.Output.Add(float64(out.Usage.Output))
+	}
+	if out.Streamed {
+		c.FirstToken.Add(out.FirstToken.Seconds())
+		c.PerToken.Add(PerToken(w.turn.Took, out).Seconds())
+	}
+}
+
+// PerToken is the average time between two tokens of a stream that took so long;
+// 0 where that is not known.
+func PerToken(took time.Duration, out Outcome) time.Duration {
+	if !out.Streamed || out.FirstToken <= 0 || out.Usage.Output < 2 {
+		return 0
+	}
+	return (took - out.FirstToken) / time.Duration(out.Usage.Output-1)
+}
