@@ -57,8 +57,12 @@ func NewCandidate(id string, state *State) *Candidate {
 // taken. Every success must be followed by one Release.
 func (c *Candidate) Acquire() bool { return c.State.acquire(c.MaxParallel) }
 
-// Release gives the place back.
+// Release gives the place back, and tells those who wait for one.
 func (c *Candidate) Release() { c.State.release() }
+
+// Abandon gives a place back that was not used, and tells nobody: nothing has
+// become free that was not before.
+func (c *Candidate) Abandon() { c.inFlight.Add(-1) }
 
 // healthy is the verdict of active health checks.
 func (c *Candidate) healthy() bool { return c.Healthy == nil || c.Healthy() }

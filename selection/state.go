@@ -1,8 +1,6 @@
 package selection
 
 import (
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,8 +32,7 @@ type State struct {
 	inARow   atomic.Int32 // failures since the last good answer
 	failedAt atomic.Int64 // when the latest was, in Unix nanoseconds
 
-	freed     atomic.Pointer[[]Listener]
-	listening sync.Mutex // held by whoever changes freed
+	listening listeners
 }
 
 // InFlight is the number of requests that the deployment is carrying.
@@ -71,46 +68,9 @@ func (s *State) acquire(limit int64) bool {
 // release gives the place back, and tells those who wait for one.
 func (s *State) release() {
 	s.inFlight.Add(-1)
-	s.Freed()
-}
-
-// Freed tells those who wait that the deployment may take another request.
-func (s *State) Freed() {
-	if waiting := s.freed.Load(); waiting != nil {
-		for _, l := range *waiting {
-			l.Freed()
-		}
+	for _, l := range s.listening.now() {
+		l.Dispatch()
 	}
-}
-
-// Listener hears that a deployment may take another request. It is called on
-// the goroutine of whoever made room.
-type Listener interface{ Freed() }
-
-// Listen makes l hear of room from now on, until stop is called. Nobody waits
-// most of the time, so that who makes room has nothing to look at then.
-func (s *State) Listen(l Listener) (stop func()) {
-	s.change(func(all []Listener) []Listener { return append(slices.Clip(all), l) })
-	return func() {
-		s.change(func(all []Listener) []Listener {
-			i := slices.Index(all, l)
-			return slices.Delete(slices.Clone(all), i, i+1)
-		})
-	}
-}
-
-func (s *State) change(f func([]Listener) []Listener) {
-	s.listening.Lock()
-	defer s.listening.Unlock()
-	var all []Listener
-	if now := s.freed.Load(); now != nil {
-		all = *now
-	}
-	if all = f(all); len(all) == 0 {
-		s.freed.Store(nil)
-		return
-	}
-	s.freed.Store(&all)
 }
 
 // failingAfter failures in a row, the latest no longer ago than failingFor, make

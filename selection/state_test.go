@@ -10,51 +10,60 @@ import (
 // bell counts how often it rang.
 type bell struct{ rang atomic.Int64 }
 
-func (b *bell) Freed() { b.rang.Add(1) }
+func (b *bell) Dispatch() { b.rang.Add(1) }
 
 func TestListen(t *testing.T) {
 	c := candidate("a", parallel(1))
-	turn := func() { c.Acquire(); c.Release() }
 	var first, second bell
-	turn()
-	stopFirst := c.Listen(&first)
-	again := c.Listen(&first)
-	stopSecond := c.Listen(&second)
-	turn()
-	stopFirst()
-	turn()
-	again()
-	turn()
-	stopSecond()
-	turn()
-	if a, b := first.rang.Load(), second.rang.Load(); a != 3 || b != 3 {
-		t.Errorf("got %d and %d rings, want 3 and 3", a, b)
+	for i, step := range []struct {
+		do            func()
+		first, second int64 // rings until here
+	}{
+		{func() {}, 0, 0},
+		{func() { c.Listen(&first) }, 1, 0},
+		{func() { c.Listen(&first) }, 2, 0}, // told once, however often it listens
+		{func() { c.Listen(&second) }, 3, 1},
+		{func() { c.Unlisten(&first) }, 4, 2},
+		{func() { c.Unlisten(&first) }, 4, 3},
+		{func() { c.Unlisten(&second) }, 4, 3},
+	} {
+		step.do()
+		c.Acquire()
+		c.Release()
+		c.Acquire()
+		c.Abandon() // is nobody's business
+		if a, b := first.rang.Load(), second.rang.Load(); a != step.first || b != step.second {
+			t.Errorf("step %d: got %d and %d rings, want %d and %d", i, a, b, step.first, step.second)
+		}
 	}
-	if c.freed.Load() != nil {
+	if c.listening.now() != nil {
 		t.Error("somebody is still listening")
 	}
 }
 
 func TestListenUnderConcurrency(t *testing.T) {
 	c := candidate("a")
+	var shared bell
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			var b bell
+			var own bell
 			for range 2000 {
-				stop := c.Listen(&b)
+				c.Listen(&own)
+				c.Listen(&shared)
 				c.Acquire()
 				c.Release()
-				stop()
+				c.Unlisten(&own)
+				c.Unlisten(&shared)
 			}
-			if n := b.rang.Load(); n < 2000 {
+			if n := own.rang.Load(); n < 2000 {
 				t.Errorf("got %d rings, want at least its own 2000", n)
 			}
 		})
 	}
 	wg.Wait()
-	if c.InFlight() != 0 || c.freed.Load() != nil {
-		t.Errorf("got %d in flight and listeners %v, want none", c.InFlight(), c.freed.Load())
+	if n := shared.rang.Load(); n < 8*2000 || c.InFlight() != 0 || c.listening.now() != nil {
+		t.Errorf("got %d rings, %d in flight and listeners %v, want 16000 or more, and none", n, c.InFlight(), c.listening.now())
 	}
 }
 

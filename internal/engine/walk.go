@@ -221,14 +221,14 @@ func (w *walk) begin(c *selection.Candidate) bool {
 	}
 	ticket, ok := c.Cooldown.Begin(w.query.Now)
 	if !ok {
-		c.Release()
+		c.Abandon()
 		return false
 	}
 	tokens := w.query.TokensOn(c)
 	if c.Limiter != nil {
 		if w.reservation, ok = c.Limiter.Reserve(w.query.Now, tokens); !ok {
 			ticket.Release()
-			c.Release()
+			c.Abandon()
 			return false
 		}
 	}
