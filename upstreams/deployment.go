@@ -119,7 +119,7 @@ type Deployment struct {
 	ops       []*headers.HeaderOps // the transport's, then the user's
 	described bool                 // the transport uses placeholders about its upstream
 	candidate *selection.Candidate
-	heldState string   // the key of what is held of states; empty for nothing
+	held      held     // its entry of states
 	verdict   *verdict // nil without active health checks
 }
 
@@ -214,7 +214,7 @@ func (d *Deployment) cleanup() error {
 	if d == nil {
 		return nil
 	}
-	err := d.releaseState()
+	err := d.held.release()
 	if d.proxy != nil {
 		err = errors.Join(err, d.proxy.Cleanup())
 	}

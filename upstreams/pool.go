@@ -33,6 +33,7 @@ type Pool struct {
 
 	effective Policy
 	engine    *engine.Pool
+	held      held // its entry of states
 }
 
 // Provision sets up the pool and its deployments; what the pool's policy leaves
@@ -72,6 +73,10 @@ func (p *Pool) Provision(ctx caddy.Context, defaults Policy) error {
 	p.shareWeights()
 	p.engine = engine.NewPool(p.Name, candidates)
 	p.engine.Policy = p.effective.engine()
+	var err error
+	if p.engine.Queue, err = p.takeQueue(); err != nil {
+		return fmt.Errorf("pool %q: %w", p.Name, err)
+	}
 	return p.loadStrategy(ctx)
 }
 
@@ -141,7 +146,7 @@ func (p *Pool) Cleanup() error {
 	if p == nil {
 		return nil
 	}
-	var errs []error
+	errs := []error{p.held.release()}
 	for _, d := range p.Deployments {
 		errs = append(errs, d.cleanup())
 	}

@@ -7,13 +7,15 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/llmrouter/caddy-llm-router/internal/queue"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
 
-// states holds what is known of deployments from one config to the next. An
-// entry lasts as long as a config has the deployment: under the same pool and
-// id, at the same address, with the same model and key. Deployments of one
-// config that agree in all of it share it.
+// states holds what is known of deployments, and who waits for them, from one
+// config to the next. A deployment's entry lasts as long as a config has it: under
+// the same pool and id, at the same address, with the same model and key. A pool's
+// queue is the same as long as its deployments are. What agrees in all of that in
+// one config is shared.
 var states = caddy.NewUsagePool()
 
 // deploymentState is a deployment's entry in states.
@@ -22,26 +24,55 @@ type deploymentState struct{ selection.State }
 // Destruct implements caddy.Destructor.
 func (*deploymentState) Destruct() error { return nil }
 
-// takeState gets hold of what is known of the deployment. Pool is its pool's name.
+// poolState is a pool's entry in states.
+type poolState struct{ queue.Queue }
+
+// Destruct implements caddy.Destructor.
+func (*poolState) Destruct() error { return nil }
+
+// held is an entry of states that is held, or none.
+type held string
+
+// take gets hold of the entry of a key, which is made if there is none.
+func (h *held) take(key string, construct caddy.Constructor) (any, error) {
+	entry, _, err := states.LoadOrNew(key, construct)
+	if err == nil {
+		*h = held(key)
+	}
+	return entry, err
+}
+
+// release lets go of what take got, if it got anything.
+func (h *held) release() error {
+	if *h == "" {
+		return nil
+	}
+	key := string(*h)
+	*h = ""
+	_, err := states.Delete(key)
+	return err
+}
+
+// takeState gets hold of what is known of the deployment.
 func (d *Deployment) takeState(pool string) (*selection.State, error) {
-	key := d.stateKey(pool)
-	state, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) { return new(deploymentState), nil })
+	entry, err := d.held.take(d.stateKey(pool), func() (caddy.Destructor, error) { return new(deploymentState), nil })
 	if err != nil {
 		return nil, err
 	}
-	d.heldState = key
-	return &state.(*deploymentState).State, nil
+	return &entry.(*deploymentState).State, nil
 }
 
-// releaseState lets go of what takeState got, if it got anything.
-func (d *Deployment) releaseState() error {
-	if d.heldState == "" {
-		return nil
+// takeQueue gets hold of the pool's queue, when its deployments are known.
+func (p *Pool) takeQueue() (*queue.Queue, error) {
+	key := []string{"queue", p.Name}
+	for _, d := range p.Deployments {
+		key = append(key, string(d.held))
 	}
-	key := d.heldState
-	d.heldState = ""
-	_, err := states.Delete(key)
-	return err
+	entry, err := p.held.take(strings.Join(key, "\x00"), func() (caddy.Destructor, error) { return new(poolState), nil })
+	if err != nil {
+		return nil, err
+	}
+	return &entry.(*poolState).Queue, nil
 }
 
 // stateKey says what has to be the same for a deployment to be the same. The key
@@ -51,5 +82,5 @@ func (d *Deployment) stateKey(pool string) string {
 	for _, secret := range d.key {
 		hash.Write([]byte(secret)) //nolint:errcheck // hashes never fail
 	}
-	return strings.Join([]string{pool, d.ID, d.BaseURL, d.Model, hex.EncodeToString(hash.Sum(nil)[:8])}, "\x00")
+	return strings.Join([]string{"deployment", pool, d.ID, d.BaseURL, d.Model, hex.EncodeToString(hash.Sum(nil)[:8])}, "\x00")
 }

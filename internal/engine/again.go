@@ -11,7 +11,8 @@ import (
 )
 
 // again finds another try when the pool has no deployment left for now: a retry
-// after a wait, else the next fallback pool. False when the request is over.
+// after a wait, else the next fallback pool, else a place in the queue. False when
+// the request is over.
 func (w *walk) again(ctx context.Context) bool {
 	if wait, ok := w.retryWait(); ok {
 		w.retries++
@@ -27,7 +28,7 @@ func (w *walk) again(ctx context.Context) bool {
 	}
 	target, ok := w.nextPool()
 	if !ok {
-		return false
+		return w.waitForPlace(ctx)
 	}
 	w.fallbacks++
 	if w.router.Observer != nil {

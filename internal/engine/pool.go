@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/llmrouter/caddy-llm-router/internal/queue"
 	"github.com/llmrouter/caddy-llm-router/retry"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
@@ -18,6 +19,10 @@ type Pool struct {
 	Name     string
 	Strategy selection.Strategy
 	Policy   Policy
+
+	// Queue is where requests wait for one of the pool's deployments. It goes on
+	// when another configuration is loaded.
+	Queue *queue.Queue
 
 	// Fallback lists where a request goes when the pool is used up;
 	// ContextWindow and ContentPolicy where it goes when the prompt was too
@@ -33,7 +38,7 @@ type Pool struct {
 
 // NewPool makes a pool of candidates, indexed by team.
 func NewPool(name string, candidates []*selection.Candidate) *Pool {
-	p := &Pool{Name: name, all: candidates, Strategy: selection.Weighted{}}
+	p := &Pool{Name: name, all: candidates, Strategy: selection.Weighted{}, Queue: new(queue.Queue)}
 	for _, c := range candidates {
 		if len(c.Teams) == 0 {
 			p.shared = append(p.shared, c)
@@ -90,6 +95,8 @@ type Policy struct {
 	// MaxEjected is the share of an order's deployments that counts and rates
 	// may cool at once, from 0 to 1; one always may.
 	MaxEjected float64
+	// Queue bounds who may wait for a place.
+	Queue QueuePolicy
 	// MaxFallbacks bounds how many other pools a request may move on to.
 	MaxFallbacks int
 }

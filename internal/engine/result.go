@@ -17,11 +17,16 @@ func (w *walk) result() Result {
 	if w.turn.Candidate != nil {
 		res.Deployment = w.turn.Candidate.ID
 	}
-	if w.attempts > 0 && w.last.Class == retry.None {
+	if w.attempts > 0 && w.last.Class == retry.None || w.last.Class == retry.Canceled {
 		return res
 	}
 	var hopeless retry.Class
 	res.Wait, res.Limited, res.Unavailable, hopeless = w.wait(time.Now())
+	if w.turnedAway != nil {
+		res.Class, res.Limited, res.Unavailable = retry.RateLimit, true, true
+		res.Wait = max(res.Wait, w.turnedAway.Predicted)
+		return res
+	}
 	if w.attempts == 0 && w.req.Mock == retry.None {
 		res.Class = w.untried(res.Limited, res.Unavailable, hopeless)
 	}

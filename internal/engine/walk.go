@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/llmrouter/caddy-llm-router/health"
+	"github.com/llmrouter/caddy-llm-router/internal/queue"
 	"github.com/llmrouter/caddy-llm-router/retry"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
@@ -27,8 +28,11 @@ type walk struct {
 	retrying   bool // untried deployments are used up
 	granted    bool // a retry may choose once
 	paid       bool // the budget has paid for the failover
+	// place is what the request has taken while it waited.
+	place *selection.Candidate
 
 	// What has happened in the whole request.
+	home      Target // where it began
 	began     time.Time
 	upstream  time.Duration // spent on attempts
 	waited    time.Duration // between them
@@ -40,6 +44,8 @@ type walk struct {
 	pending   []way
 	last      Outcome
 	delivered bool
+	// turnedAway is how the request's wait for a place ended, if in vain.
+	turnedAway *queue.Outcome
 	// filteredBy is the last pool that has refused the content.
 	filteredBy *Pool
 
@@ -61,7 +67,7 @@ var walks = sync.Pool{New: func() any { return new(walk) }}
 func newWalk(r *Router, req *Request, route Route) *walk {
 	w := walks.Get().(*walk)
 	*w = walk{
-		router: r, req: req, began: time.Now(),
+		router: r, req: req, home: route.Target, began: time.Now(),
 		visited: w.visited[:0], pending: w.pending[:0],
 		tried: w.tried[:0], usedUp: w.usedUp[:0], scratch: w.scratch[:0],
 	}
@@ -128,22 +134,43 @@ func (w *walk) queryFor(p *Pool) selection.Query {
 // choose filters and selects; false when no deployment of the pool may be
 // attempted now.
 func (w *walk) choose(ctx context.Context) (*selection.Candidate, bool) {
-	if w.retrying {
-		if !w.granted {
-			return nil, false
-		}
+	switch {
+	case w.place != nil:
+		c := w.place
+		w.place = nil
+		return c, w.confirm(ctx, c)
+	case w.retrying && !w.granted, w.mustWait():
+		return nil, false
+	case w.retrying:
 		w.granted = false
-	} else if w.tries > 0 && !w.mayFailOver() {
+	case w.tries > 0 && !w.mayFailOver():
 		return nil, false
 	}
-	// Between the filter and the start another request may take the place, so
-	// look again; whoever loses that often is better served elsewhere.
-	for range 8 {
+	for range maxLooks {
+		c, ok := w.pick()
+		if !ok {
+			return nil, false
+		}
+		if w.confirm(ctx, c) {
+			return c, true
+		}
+	}
+	return nil, false
+}
+
+// maxLooks is how often a request looks for a deployment that another one has
+// not taken meanwhile; whoever loses that often is better served elsewhere.
+const maxLooks = 8
+
+// pick filters and selects, and takes what an attempt on the deployment needs;
+// false when there is none.
+func (w *walk) pick() (*selection.Candidate, bool) {
+	for range maxLooks {
 		usable := w.usable()
 		if len(usable) == 0 {
 			return nil, false
 		}
-		if c := w.target.Pool.Strategy.Pick(w.query.Now, usable); c != nil && w.begin(c) && w.confirm(ctx, c) {
+		if c := w.target.Pool.Strategy.Pick(w.query.Now, usable); c != nil && w.begin(c) {
 			return c, true
 		}
 	}

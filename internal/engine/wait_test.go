@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/selection"
+)
+
+func parallel(n int64) func(*selection.Candidate) {
+	return func(c *selection.Candidate) { c.MaxParallel = n }
+}
+
+// queued is a router of one pool m whose requests may wait.
+func queued(t testing.TB, size int, timeout time.Duration, candidates ...*selection.Candidate) (*Router, *Pool) {
+	m := newPool("m", candidates...)
+	m.Policy.Queue = QueuePolicy{Size: size, Timeout: timeout}
+	return newRouter(t, m), m
+}
+
+// crowd sends requests one after the other, a millisecond apart, of which each
+// takes a second, and tells who was served, in that order, and how the others fared.
+func crowd(t testing.TB, r *Router, requests ...*Request) (order []int, results []Result) {
+	t.Helper()
+	results = make([]Result, len(requests))
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i, req := range requests {
+		req.Model = "m"
+		wg.Go(func() {
+			x := script(map[string][]step{"m/a": {takes(time.Second)}, "m/b": {takes(time.Second)}})
+			x.before = func(*Attempt) {
+				mu.Lock()
+				defer mu.Unlock()
+				order = append(order, i)
+			}
+			results[i] = serve(t.Context(), r, req, x)
+		})
+		time.Sleep(time.Millisecond)
+	}
+	wg.Wait()
+	return order, results
+}
+
+func TestRequestsWaitForAPlace(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		size     int
+		timeout  time.Duration
+		requests []*Request
+		want     []int
+	}{
+		{"in the order in which they came", 9, time.Minute, []*Request{{}, {}, {}, {}}, []int{0, 1, 2, 3}},
+		{"the more important first", 9, time.Minute, []*Request{{}, {Priority: 2}, {Priority: 1}, {Priority: 1}}, []int{0, 2, 3, 1}},
+		{"teams by turns", 9, time.Minute, []*Request{{}, {Team: "x"}, {Team: "x"}, {Team: "y"}}, []int{0, 1, 3, 2}},
+		{"as many as may", 1, time.Minute, []*Request{{}, {}, {}}, []int{0, 1}},
+		{"the least important makes way", 1, time.Minute, []*Request{{}, {Priority: 5}, {Priority: 1}}, []int{0, 2}},
+		{"as long as they may", 9, 1500 * time.Millisecond, []*Request{{}, {}, {}, {}}, []int{0, 1}},
+		{"nobody without a queue", 0, 0, []*Request{{}, {}}, []int{0}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := deployment("a", parallel(1))
+				r, m := queued(t, test.size, test.timeout, a)
+				order, results := crowd(t, r, test.requests...)
+				if !slices.Equal(order, test.want) {
+					t.Errorf("got %v served, want %v", order, test.want)
+				}
+				for i, res := range results {
+					served := slices.Contains(test.want, i)
+					switch {
+					case served && res.Class != retry.None:
+						t.Errorf("request %d: got %v, want an answer", i, res.Class)
+					case !served && (res.Class != retry.RateLimit || !res.Limited || !res.Unavailable):
+						t.Errorf("request %d: got %+v, want turned away for want of capacity", i, res)
+					case !served && test.size > 0 && res.Wait < time.Second:
+						t.Errorf("request %d: got a wait of %v, want what is predicted", i, res.Wait)
+					}
+				}
+				if a.InFlight() != 0 || m.Queue.Waiting() != 0 {
+					t.Errorf("got %d in flight and %d waiting at the end, want none", a.InFlight(), m.Queue.Waiting())
+				}
+			})
+		})
+	}
+}
+
+// While somebody waits, nobody who comes later takes the place that is free.
+func TestNewcomersDoNotOvertake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := deployment("a", parallel(1))
+		r, _ := queued(t, 100, time.Minute, a)
+		requests := make([]*Request, 50)
+		for i := range requests {
+			requests[i] = new(Request)
+		}
+		order, _ := crowd(t, r, requests...)
+		if !slices.IsSorted(order) || len(order) != 50 {
+			t.Errorf("got %v served, want all as they came", order)
+		}
+	})
+}
+
+func TestWaitForWhatFreesByItself(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		set  func(*selection.Candidate)
+		want time.Duration // until the answer; 0 is none
+	}{
+		{"a cooldown that ends soon", func(c *selection.Candidate) { c.Cooldown.Cool(time.Now(), retry.Auth, 3*time.Second) }, 3 * time.Second},
+		{"a cooldown that does not", func(c *selection.Candidate) { c.Cooldown.Cool(time.Now(), retry.Auth, time.Hour) }, 0},
+		{"a minute that is over soon", func(c *selection.Candidate) {
+			c.Limiter = c.Minute.Limit(1, 0)
+			c.Limiter.Reserve(time.Now().Add(-51*time.Second), 0)
+		}, 10 * time.Second},
+		{"a minute that is not", func(c *selection.Candidate) {
+			c.Limiter = c.Minute.Limit(1, 0)
+			c.Limiter.Reserve(time.Now(), 0)
+		}, 0},
+		{"a health check that has failed", down, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := deployment("a", test.set)
+				r, m := queued(t, 9, 20*time.Second, a)
+				m.Policy.HealthPanic = false
+				start := time.Now()
+				res := serve(t.Context(), r, &Request{Model: "m"}, script(nil))
+				took := time.Since(start)
+				switch {
+				case test.want == 0 && (res.Class == retry.None || took != 0):
+					t.Errorf("got %v after %v, want an error at once", res.Class, took)
+				case test.want > 0 && (res.Class != retry.None || took < test.want || took > test.want+time.Second):
+					t.Errorf("got %v after %v, want an answer after %v", res.Class, took, test.want)
+				case test.want > 0 && (res.Waited != took || res.Upstream != 0):
+					t.Errorf("got %v waited and %v upstream of %v", res.Waited, res.Upstream, took)
+				}
+			})
+		})
+	}
+}
+
+// A fallback comes before the queue, and the queue is that of the pool that was
+// asked for.
+func TestFallbackComesBeforeTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := deployment("a", parallel(1)), deployment("b", parallel(1))
+		m, f := newPool("m", a), newPool("f", b)
+		m.Fallback = to(f)
+		m.Policy.Queue = QueuePolicy{Size: 5, Timeout: time.Minute}
+		r := newRouter(t, m, f)
+		var wg sync.WaitGroup
+		for _, want := range []string{"m/a", "f/b", "m/a"} {
+			wg.Go(func() {
+				x := script(map[string][]step{"m/a": {takes(time.Second)}, "f/b": {takes(time.Minute)}})
+				serve(t.Context(), r, &Request{Model: "m"}, x)
+				x.want(t, want)
+			})
+			time.Sleep(time.Millisecond)
+		}
+		wg.Wait()
+	})
+}
+
+func TestClientThatLeavesTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := deployment("a", parallel(1))
+		r, m := queued(t, 1, time.Minute, a)
+		busy := script(map[string][]step{"m/a": {takes(10 * time.Second)}})
+		go serve(t.Context(), r, &Request{Model: "m"}, busy)
+		synctest.Wait()
+		ctx, leave := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, leave)
+		if res := serve(ctx, r, &Request{Model: "m"}, script(nil)); res.Class != retry.Canceled || res.Attempts != 0 {
+			t.Errorf("got %v after %d attempts, want canceled without any", res.Class, res.Attempts)
+		}
+		if n := m.Queue.Waiting(); n != 0 {
+			t.Errorf("got %d waiting, want none", n)
+		}
+		if res := serve(t.Context(), r, &Request{Model: "m"}, script(nil)); res.Class != retry.None {
+			t.Errorf("got %v, want an answer from the place that became free", res.Class)
+		}
+	})
+}
+
+// Random requests, of which some leave, on pools of random sizes: nothing is lost,
+// nothing is left.
+func TestQueueUnderRandomLoad(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rnd := rand.New(rand.NewPCG(seed, 7))
+				a, b := deployment("a", parallel(1+rnd.Int64N(3))), deployment("b", parallel(1+rnd.Int64N(2)))
+				r, m := queued(t, 1+rnd.IntN(20), time.Duration(1+rnd.IntN(20))*time.Second, a, b)
+				served, turnedAway, left := 0, 0, 0
+				var mu sync.Mutex
+				var wg sync.WaitGroup
+				const n = 200
+				for range n {
+					stays := time.Duration(rnd.Int64N(int64(20 * time.Second)))
+					req := &Request{Model: "m", Priority: rnd.IntN(3), Team: []string{"", "x"}[rnd.IntN(2)], PromptTokens: rnd.IntN(1000)}
+					x := script(map[string][]step{
+						"m/a": {takes(time.Duration(rnd.Int64N(int64(2 * time.Second))))},
+						"m/b": {takes(time.Duration(rnd.Int64N(int64(2 * time.Second))))},
+					})
+					wg.Go(func() {
+						ctx, cancel := context.WithTimeout(t.Context(), stays)
+						defer cancel()
+						res := serve(ctx, r, req, x)
+						mu.Lock()
+						defer mu.Unlock()
+						switch {
+						case res.Class == retry.None:
+							served++
+						case res.Class == retry.Canceled && ctx.Err() != nil:
+							left++
+						case res.Class == retry.RateLimit && res.Limited:
+							turnedAway++
+						default:
+							t.Errorf("got %+v, want an answer, turned away or gone", res)
+						}
+					})
+					time.Sleep(time.Duration(rnd.Int64N(int64(400 * time.Millisecond))))
+				}
+				wg.Wait()
+				if served+turnedAway+left != n || served == 0 {
+					t.Errorf("got %d served, %d turned away and %d gone of %d", served, turnedAway, left, n)
+				}
+				if m.Queue.Waiting() != 0 {
+					t.Errorf("got %d waiting at the end", m.Queue.Waiting())
+				}
+				idle(t, m)
+			})
+		})
+	}
+}
