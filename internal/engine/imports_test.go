@@ -14,7 +14,7 @@ func TestCaddyFreePackages(t *testing.T) {
 		t.Skip("no go command")
 	}
 	for _, pkg := range []string{
-		"selection", "retry", "health", "internal/engine", "internal/apireq", "internal/sse", "internal/api",
+		"selection", "retry", "health", "internal/engine", "internal/queue", "internal/apireq", "internal/sse", "internal/api",
 	} {
 		t.Run(pkg, func(t *testing.T) {
 			out, err := exec.Command("go", "list", "-deps", module+pkg).Output()
