@@ -77,6 +77,7 @@ var grammars = []struct {
 	{"router", "docs/configuration.md", "upstreams/caddyfile_policy.go", "strategy ", true},
 	{"router", "docs/configuration.md", "upstreams/caddyfile.go", "deployment <id> [<base_url>] {\n//\t\tbase_url", true},
 	{"llm_mock", "docs/mock.md", "internal/mock/caddyfile.go", "transport llm_mock {", false},
+	{"redis", "docs/state.md", "appcaddyfile.go", "llm_router {", false},
 }
 
 func TestDocumentedGrammarIsThatOfTheCode(t *testing.T) {
@@ -110,7 +111,7 @@ var (
 // Every subdirective of a grammar has its row in a table of the same document,
 // and every row is of a subdirective.
 func TestEverySubdirectiveIsDescribed(t *testing.T) {
-	for _, doc := range []string{"docs/configuration.md", "docs/mock.md"} {
+	for _, doc := range []string{"docs/configuration.md", "docs/mock.md", "docs/state.md"} {
 		names := make(map[string]bool)
 		for _, g := range grammars {
 			if g.doc != doc {

@@ -105,7 +105,7 @@ func TestDocumentsUseKnownBlocks(t *testing.T) {
 	known := []string{
 		"caddyfile", "caddyfile router", "caddyfile pool", "caddyfile deployment",
 		"json", "sh", "http", "text", "go", "dockerfile",
-		"grammar router", "grammar llm_mock",
+		"grammar router", "grammar llm_mock", "grammar redis",
 	}
 	for _, path := range docFiles(t) {
 		for _, b := range docBlocks(t, path) {
