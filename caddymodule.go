@@ -92,6 +92,7 @@ type Handler struct {
 	// its own, or when no pool serves the model.
 	DefaultFallback []string `json:"default_fallback,omitempty"`
 
+	app     *App
 	options apireq.OptionSet
 	router  engine.Router
 	created time.Time
@@ -135,6 +136,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if len(h.Pools) == 0 {
 		return errors.New("no pools")
 	}
+	app, err := ctx.App("llm_router")
+	if err != nil {
+		return err
+	}
+	h.app = app.(*App)
+	h.app.Add(h)
 	directory := &h.router.Directory
 	for _, pool := range h.Pools {
 		if err := pool.Provision(ctx, h.Policy); err != nil {
