@@ -26,15 +26,13 @@ func (w *walk) again(ctx context.Context) bool {
 		}
 		return true
 	}
-	target, ok := w.nextPool()
-	if !ok {
+	from, because := w.target.Pool, w.because()
+	if w.mustWait() || !w.moveOn() {
 		return w.waitForPlace(ctx)
 	}
-	w.fallbacks++
 	if w.router.Observer != nil {
-		w.router.Observer.FellBack(w.target.Pool, target, w.because())
+		w.router.Observer.FellBack(from, w.target, because)
 	}
-	w.enter(target)
 	return true
 }
 

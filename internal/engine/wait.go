@@ -20,31 +20,39 @@ type QueuePolicy struct {
 // mustWait tells whether others have waited for longer, or for something more
 // important. One that has been tried already was let in before them.
 func (w *walk) mustWait() bool {
-	p := w.target.Pool
-	return p.Policy.Queue.Size > 0 && w.attempts == 0 && p.Queue.MustWait(time.Now(), w.req.Priority)
+	home := w.route.Target.Pool
+	return home.Policy.Queue.Size > 0 && w.attempts == 0 && home.Queue.MustWait(time.Now(), w.req.Priority)
 }
 
-// waitForPlace waits in the line of the pool that the request began in until one
-// of its deployments takes it. False when that cannot be, or took too long.
+// waitForPlace waits in the line of the pool that the request began in until a
+// deployment of that pool, or of one that it may fall back to, takes it. False when
+// that cannot be, or took too long. It leaves a quarter of the time that remains
+// for the attempt, which would else run out of time and be held against its
+// deployment.
 func (w *walk) waitForPlace(ctx context.Context) bool {
-	pool := w.visited[0]
-	if pool.Policy.Queue.Size <= 0 || w.attempts > 0 || w.turnedAway != nil || w.req.Mock != retry.None {
+	home := w.route.Target.Pool
+	policy := &home.Policy.Queue
+	if policy.Size <= 0 || w.attempts > 0 || w.turnedAway != nil || w.req.Mock != retry.None {
 		return false
 	}
-	w.target, w.candidates, w.query = w.home, pool.For(w.req.Team), w.queryFor(pool)
 	began := time.Now()
-	left := min(pool.Policy.Queue.Timeout, w.deadline.Sub(began))
-	if free, ok := w.placeFree(began); !ok || free > left {
+	left := w.deadline.Sub(began)
+	left = min(policy.Timeout-w.waited, left-left/4)
+	rooms := w.rooms()
+	if free, ok := soonest(rooms, began); !ok || free > left {
 		return false
 	}
-	for _, c := range w.candidates {
-		c.Listen(pool.Queue)
-		defer c.Unlisten(pool.Queue)
+	for _, r := range rooms {
+		for _, c := range r.candidates {
+			c.Listen(home.Queue)
+			defer c.Unlisten(home.Queue)
+		}
 	}
-	out := pool.Queue.Wait(ctx, queue.Entry{
+	out := home.Queue.Wait(ctx, queue.Entry{
 		Priority: w.req.Priority, Team: w.req.Team, Tokens: int64(w.query.Tokens), Kind: w.kind(),
-		Size: pool.Policy.Queue.Size, Timeout: left,
-		Take: w.takePlace, Next: w.placeFree,
+		Size: policy.Size, Timeout: left,
+		Take: w.takePlace,
+		Next: func(now time.Time) (time.Duration, bool) { return soonest(rooms, now) },
 	})
 	w.waited += time.Since(began)
 	switch out.Result {
@@ -54,36 +62,63 @@ func (w *walk) waitForPlace(ctx context.Context) bool {
 		w.last = Outcome{Class: retry.Canceled}
 	default:
 		w.turnedAway = &out
+		w.rewind() // what the client asked for is what it did not get
 	}
 	return false
 }
 
-// takePlace takes a place for the request; it runs on other goroutines while the
-// request waits.
+// takePlace looks through the pools from the first on and takes a place for the
+// request where there is one. It runs on other goroutines while the request waits.
 func (w *walk) takePlace() bool {
-	c, ok := w.pick()
-	w.place = c
-	return ok
+	w.rewind()
+	for {
+		if c, ok := w.pick(); ok {
+			w.place = c
+			return true
+		}
+		if !w.moveOn() {
+			return false
+		}
+	}
 }
 
-// placeFree tells in how long a deployment may be free, 0 being any moment; false
-// when waiting for one is of no use.
-func (w *walk) placeFree(now time.Time) (soonest time.Duration, found bool) {
-	query := w.query
-	query.Now = now
-	for _, c := range w.candidates {
-		var left time.Duration
-		switch query.Check(c) {
-		case selection.Usable, selection.Full:
-		case selection.Limit:
-			left = query.LimitWait(c)
-		case selection.CoolingDown:
-			left = c.Cooldown.Remaining(now)
-		default:
-			continue
-		}
-		if !found || left < soonest {
-			soonest, found = left, true
+// room is a pool in which a request may get a place.
+type room struct {
+	candidates []*selection.Candidate
+	query      selection.Query
+}
+
+// rooms are the pools in which the request may get a place: the one that it began
+// in, and those that it would fall back to from there.
+func (w *walk) rooms() []room {
+	w.rewind()
+	rooms := []room{{w.candidates, w.query}}
+	for w.moveOn() {
+		rooms = append(rooms, room{w.candidates, w.query})
+	}
+	return rooms
+}
+
+// soonest tells in how long a deployment of the rooms may be free, 0 being any
+// moment; false when waiting for one is of no use.
+func soonest(rooms []room, now time.Time) (soonest time.Duration, found bool) {
+	for _, r := range rooms {
+		query := r.query
+		query.Now = now
+		for _, c := range r.candidates {
+			var left time.Duration
+			switch query.Check(c) {
+			case selection.Usable, selection.Full:
+			case selection.Limit:
+				left = query.LimitWait(c)
+			case selection.CoolingDown:
+				left = c.Cooldown.Remaining(now)
+			default:
+				continue
+			}
+			if !found || left < soonest {
+				soonest, found = left, true
+			}
 		}
 	}
 	return soonest, found
@@ -92,6 +127,16 @@ func (w *walk) placeFree(now time.Time) (soonest time.Duration, found bool) {
 // kind is what requests have in common that the same deployments can take. How
 // large they are is no part of it: a large one that waits for tokens is not to be
 // overtaken until it starves.
-type kind struct{ team, tags string }
+type kind struct {
+	team, tags string
+	noFallback bool
+	own        *Request // one that has fallbacks of its own is like no other
+}
 
-func (w *walk) kind() kind { return kind{w.req.Team, strings.Join(w.req.Tags, ",")} }
+func (w *walk) kind() kind {
+	k := kind{team: w.req.Team, tags: strings.Join(w.req.Tags, ","), noFallback: w.req.NoFallback}
+	if w.req.FallbacksSet {
+		k.own = w.req
+	}
+	return k
+}

@@ -169,6 +169,59 @@ func TestFallbackComesBeforeTheQueue(t *testing.T) {
 	})
 }
 
+// Who waits gets what becomes free first, here or where it would fall back to, and
+// nobody who comes later gets it there.
+func TestPlaceInAFallbackPool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := deployment("a", parallel(1)), deployment("b", parallel(1))
+		m, f := newPool("m", a), newPool("f", b)
+		m.Fallback = to(f)
+		m.Policy.Queue = QueuePolicy{Size: 5, Timeout: time.Minute}
+		r := newRouter(t, m, f)
+		var wg sync.WaitGroup
+		for i, want := range []string{"m/a", "f/b", "f/b", "f/b"} {
+			wg.Go(func() {
+				x := script(map[string][]step{"m/a": {takes(time.Minute)}, "f/b": {takes(time.Second)}})
+				res := serve(t.Context(), r, &Request{Model: "m"}, x)
+				x.want(t, want)
+				if fallbacks := min(i, 1); res.Fallbacks != fallbacks || res.Class != retry.None {
+					t.Errorf("request %d: got %v and %d fallbacks, want an answer and %d", i, res.Class, res.Fallbacks, fallbacks)
+				}
+				if late := time.Duration(max(i-1, 0)) * time.Second; i > 1 && (res.Waited < late-10*time.Millisecond || res.Waited > late) {
+					t.Errorf("request %d: got %v waited, want %v", i, res.Waited, late)
+				}
+			})
+			time.Sleep(time.Millisecond)
+		}
+		wg.Wait()
+		idle(t, m, f)
+	})
+}
+
+// A request that has got its place goes on like any other: its pool's fallbacks are
+// still ahead of it.
+func TestFallbackAfterTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := deployment("a", parallel(1)), deployment("b", parallel(1))
+		m, f := newPool("m", a), newPool("f", b)
+		m.Fallback = to(f)
+		m.Policy.Queue = QueuePolicy{Size: 5, Timeout: time.Minute}
+		m.Policy.Retry.Retries = 0
+		r := newRouter(t, m, f)
+		for _, pool := range []string{"m", "f"} {
+			busy := script(map[string][]step{"m/a": {takes(time.Second)}, "f/b": {takes(1500 * time.Millisecond)}})
+			go serve(t.Context(), r, &Request{Model: pool}, busy)
+		}
+		synctest.Wait()
+		x := script(map[string][]step{"m/a": {{Outcome: Outcome{Class: retry.ServerError}, takes: time.Second}}})
+		res := serve(t.Context(), r, &Request{Model: "m"}, x)
+		x.want(t, "m/a f/b")
+		if res.Class != retry.None || res.Fallbacks != 1 {
+			t.Errorf("got %v and %d fallbacks, want an answer and 1", res.Class, res.Fallbacks)
+		}
+	})
+}
+
 func TestClientThatLeavesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := deployment("a", parallel(1))

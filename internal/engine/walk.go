@@ -32,7 +32,7 @@ type walk struct {
 	place *selection.Candidate
 
 	// What has happened in the whole request.
-	home      Target // where it began
+	route     Route // where it began
 	began     time.Time
 	upstream  time.Duration // spent on attempts
 	waited    time.Duration // between them
@@ -67,7 +67,7 @@ var walks = sync.Pool{New: func() any { return new(walk) }}
 func newWalk(r *Router, req *Request, route Route) *walk {
 	w := walks.Get().(*walk)
 	*w = walk{
-		router: r, req: req, home: route.Target, began: time.Now(),
+		router: r, req: req, route: route, began: time.Now(),
 		visited: w.visited[:0], pending: w.pending[:0],
 		tried: w.tried[:0], usedUp: w.usedUp[:0], scratch: w.scratch[:0],
 	}
@@ -76,14 +76,31 @@ func newWalk(r *Router, req *Request, route Route) *walk {
 		limit, w.ownLimit = req.Timeout, true
 	}
 	w.deadline = w.began.Add(limit)
-	if !req.FallbacksSet {
-		w.expect(route.rest, retry.None)
-	}
-	w.enter(route.Target)
+	w.rewind()
 	if req.Mock != retry.None {
 		w.pretend(req.Mock)
 	}
 	return w
+}
+
+// rewind brings a request that no deployment has been tried for back to where it
+// began.
+func (w *walk) rewind() {
+	w.visited, w.pending, w.fallbacks = w.visited[:0], w.pending[:0], 0
+	if !w.req.FallbacksSet {
+		w.expect(w.route.rest, retry.None)
+	}
+	w.enter(w.route.Target)
+}
+
+// moveOn takes the request to the next pool that it may fall back to.
+func (w *walk) moveOn() bool {
+	target, ok := w.nextPool()
+	if ok {
+		w.fallbacks++
+		w.enter(target)
+	}
+	return ok
 }
 
 // pretend leaves the pool as if it had failed to the last.
@@ -117,7 +134,6 @@ func (w *walk) enter(target Target) {
 	w.tried = w.tried[:0]
 	w.visited = append(w.visited, target.Pool)
 	w.query = w.queryFor(target.Pool)
-	target.Pool.Policy.Retry.Budget.Deposit(time.Now())
 }
 
 // queryFor is what the filters of a pool have to know before any of its
@@ -284,6 +300,9 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 	defer w.reservation.Keep() // as estimated, where nothing better is known
 	c.Asked()
 	began := time.Now()
+	if w.tries == 0 {
+		w.target.Pool.Policy.Retry.Budget.Deposit(began)
+	}
 	w.tries++
 	w.attempts++
 	limit, byClient := w.limit(c)
