@@ -16,6 +16,8 @@ type Candidate struct {
 	// Weight, RPM and TPM are the shares that strategies use, in that order of
 	// preference. Zero is "no share".
 	Weight, RPM, TPM float64
+	// Price is what tokens cost; nil is unknown.
+	Price *Price
 	// MaxParallel is how many requests may be in flight; 0 is no limit.
 	MaxParallel int64
 	// ContextWindow is the model's window in tokens; 0 is unknown.
