@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/dustin/go-humanize"
 )
 
 // option takes the value of an option in, or tells what was expected instead.
@@ -76,6 +77,28 @@ func duration(into *caddy.Duration) option {
 			return "a duration above zero such as 30s"
 		}
 		*into = caddy.Duration(d)
+		return ""
+	}
+}
+
+func size(into *int64) option {
+	return func(value string) string {
+		n, err := humanize.ParseBytes(value)
+		if err != nil || n < minMemory || n > maxMemory {
+			return "a size from 64KiB to 16GiB"
+		}
+		*into = int64(n)
+		return ""
+	}
+}
+
+func factor(into *float64) option {
+	return func(value string) string {
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(n >= 1 && n <= maxBalance) {
+			return "a number from 1 to 1000"
+		}
+		*into = n
 		return ""
 	}
 }
