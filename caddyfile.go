@@ -80,6 +80,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //				rpm                 <n>
 //				tpm                 <n>
 //				max_parallel        <n>
+//				cost                <input> <output>
 //				timeout             <duration>
 //				first_token_timeout <duration>
 //				idle_timeout        <duration>

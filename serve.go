@@ -63,7 +63,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			return refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
 		}
 	}
-	req.PromptTokens, req.Stream = facts.PromptTokens(), streams(r, &facts)
+	req.PromptTokens, req.Prompt, req.Stream = facts.PromptTokens(), body.Prompt(&facts), streams(r, &facts)
 	req.MaxOutput = facts.MaxOutput * facts.Choices
 	x := upstreams.NewExchange(w, r, body, &facts, form)
 	defer x.Close()

@@ -28,7 +28,7 @@ func BenchmarkFilterAndPick(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				q := Query{Now: noon, Tags: TagsFor(all, tags), Tokens: 100}
-				if (Weighted{}).Pick(noon, q.Filter(scratch, all)) == nil {
+				if (Weighted{}).Pick(&q, q.Filter(scratch, all)) == nil {
 					b.Fatal("nobody picked")
 				}
 			}

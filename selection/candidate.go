@@ -3,11 +3,7 @@
 // what is left. It knows no transport and no configuration format.
 package selection
 
-import (
-	"time"
-
-	"github.com/llmrouter/caddy-llm-router/health"
-)
+import "github.com/llmrouter/caddy-llm-router/health"
 
 // Candidate is a deployment as selection sees it. The plain fields are set
 // before the first request and do not change; the rest is safe for concurrent
@@ -17,9 +13,11 @@ type Candidate struct {
 	ID string
 	// Order is the priority tier; the lowest order with a usable candidate serves.
 	Order int
-	// Weight, RPM and TPM are the shares that weighted strategies use, in that
-	// order of preference. Zero is "no share".
+	// Weight, RPM and TPM are the shares that strategies use, in that order of
+	// preference. Zero is "no share".
 	Weight, RPM, TPM float64
+	// Price is what tokens cost; nil is unknown.
+	Price *Price
 	// MaxParallel is how many requests may be in flight; 0 is no limit.
 	MaxParallel int64
 	// ContextWindow is the model's window in tokens; 0 is unknown.
@@ -66,9 +64,3 @@ func (c *Candidate) Abandon() { c.inFlight.Add(-1) }
 
 // healthy is the verdict of active health checks.
 func (c *Candidate) healthy() bool { return c.Healthy == nil || c.Healthy() }
-
-// Strategy picks one of the usable candidates, which are of one order and
-// never empty. Pick must be safe for concurrent use and must not keep usable.
-type Strategy interface {
-	Pick(now time.Time, usable []*Candidate) *Candidate
-}

@@ -12,6 +12,9 @@ import (
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
+// at is a query of nothing but a time.
+func at(now time.Time) *Query { return &Query{Now: now} }
+
 func candidate(id string, set ...func(*Candidate)) *Candidate {
 	c := NewCandidate(id, new(State))
 	for _, f := range set {

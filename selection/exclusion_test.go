@@ -98,7 +98,7 @@ func TestExclusionKeepsTheWeightsOfTheRest(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
 	pick := func(tried ...*Candidate) *Candidate {
 		query := Query{Now: noon, Tried: tried}
-		return Weighted{Random: rnd.Float64}.Pick(noon, query.Filter(nil, all))
+		return Weighted{Random: rnd.Float64}.Pick(&query, query.Filter(nil, all))
 	}
 	hits := map[*Candidate]int{}
 	for range 1000 {

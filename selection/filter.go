@@ -40,7 +40,7 @@ var reasonNames = [...]string{
 // String is the name of the filter, as operators see it.
 func (r Reason) String() string { return reasonNames[r] }
 
-// Query is what the filters know of a request.
+// Query is what the filters and strategies know of a request.
 type Query struct {
 	Now time.Time
 	// Tags that the request carries; see Match.
@@ -48,6 +48,13 @@ type Query struct {
 	// Tokens estimates the prompt's size; MaxOutput is the longest answer that the
 	// request allows, in tokens, 0 being any.
 	Tokens, MaxOutput int
+	// Model is what the request asks of a deployment that has no name of its own for
+	// the model.
+	Model string
+	// Stream tells that the answer is to be streamed.
+	Stream bool
+	// Prompt tells prompts that begin alike; nil is unknown.
+	Prompt *Prompt
 	// AboveWindow leaves out candidates whose window is known to be no larger
 	// than this many tokens, after a prompt was too long for one of that size;
 	// 0 is off.

@@ -170,7 +170,7 @@ func TestFilterAllocatesNothing(t *testing.T) {
 	pick := Weighted{}
 	if n := testing.AllocsPerRun(100, func() {
 		q := Query{Now: noon, Tags: TagsFor(all, []string{"a"}), Tried: all[:1]}
-		pick.Pick(noon, q.Filter(scratch, all))
+		pick.Pick(&q, q.Filter(scratch, all))
 	}); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}

@@ -46,7 +46,22 @@ func (l *Limiter) Fits(now time.Time, tokens int) bool {
 	l.minute.mu.Lock()
 	defer l.minute.mu.Unlock()
 	l.minute.slide(now)
+	l.minute.publish(now)
 	return l.fits(now, int64(tokens))
+}
+
+// Use is the part of the limits that is used up once a request of so many tokens is
+// let in, of the one that is nearer to its end: 1 is all of it. It is what Fits and
+// Reserve have last seen of the minute, and takes no lock.
+func (l *Limiter) Use(tokens int) float64 {
+	use := 0.0
+	if l.rpm > 0 {
+		use = float64(l.minute.lastRequests.Load()+1) / float64(l.rpm)
+	}
+	if l.tpm > 0 {
+		use = max(use, float64(l.minute.lastTokens.Load()+int64(tokens))/float64(l.tpm))
+	}
+	return use
 }
 
 // Reserve takes a request and its tokens out of the limits; false when they are
@@ -63,6 +78,7 @@ func (l *Limiter) Reserve(now time.Time, tokens int) (Reservation, bool) {
 	if l.strict == nil {
 		m.tell(m.last, 1, int64(tokens))
 	}
+	m.publish(now)
 	return Reservation{limiter: l, second: m.last, tokens: int64(tokens)}, true
 }
 

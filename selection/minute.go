@@ -2,6 +2,7 @@ package selection
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,9 @@ type Minute struct {
 	requests ring
 	tokens   ring
 	shared   *shared // nil while no other instance sends to the deployment
+
+	// What was used when somebody last looked, for those who only compare.
+	lastRequests, lastTokens atomic.Int64
 }
 
 // ring is an amount by second, and its sum.
@@ -48,6 +52,17 @@ func (m *Minute) Used(now time.Time) (requests, tokens int64) {
 	defer m.mu.Unlock()
 	m.slide(now)
 	return m.used(now)
+}
+
+// publish lets everybody see what is used without the lock, which is held.
+func (m *Minute) publish(now time.Time) {
+	requests, tokens := m.used(now)
+	if m.lastRequests.Load() != requests {
+		m.lastRequests.Store(requests)
+	}
+	if m.lastTokens.Load() != tokens {
+		m.lastTokens.Store(tokens)
+	}
 }
 
 // used is Used with the lock held and the buckets in place.

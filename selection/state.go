@@ -25,12 +25,18 @@ type State struct {
 	PerToken Average
 	// Output is the average length of an answer, in tokens.
 	Output Average
+	// Latency is how long answers are expected to take.
+	Latency Latency
 
 	requests atomic.Int64
 	failures atomic.Int64
 	inFlight atomic.Int64
 	inARow   atomic.Int32 // failures since the last good answer
 	failedAt atomic.Int64 // when the latest was, in Unix nanoseconds
+
+	load   load
+	turn   atomic.Uint64 // in round robins, a float64
+	number atomic.Uint32 // in tables of prefixes; 0 is none yet
 
 	listening listeners
 }

@@ -76,7 +76,7 @@ func TestWeightedPicksByTheDraw(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			for f, want := range test.picks {
-				if got := draw(f).Pick(noon, test.all).ID; got != want {
+				if got := draw(f).Pick(at(noon), test.all).ID; got != want {
 					t.Errorf("draw %v picks %s, want %s", f, got, want)
 				}
 			}
@@ -92,7 +92,7 @@ func TestWeightedFallsThroughByWhatIsLeft(t *testing.T) {
 	q := Query{Now: noon}
 	left := q.Filter(nil, all)
 	for f, want := range map[float64]string{0: "s", 0.24: "s", 0.26: "o", justBelow1: "o"} {
-		if got := draw(f).Pick(noon, left).ID; got != want {
+		if got := draw(f).Pick(at(noon), left).ID; got != want {
 			t.Errorf("draw %v picks %s, want %s", f, got, want)
 		}
 	}
@@ -106,7 +106,7 @@ func wantShares(t *testing.T, left []*Candidate, want map[string]float64) {
 	w := Weighted{Random: rand.New(rand.NewPCG(1, 2)).Float64}
 	got := map[string]int{}
 	for range n {
-		got[w.Pick(noon, left).ID]++
+		got[w.Pick(at(noon), left).ID]++
 	}
 	for id, share := range want {
 		bound := 4 * math.Sqrt(share*(1-share)/n)
@@ -141,7 +141,7 @@ func TestWeightedShares(t *testing.T) {
 		left := []*Candidate{candidate("a"), candidate("b")}
 		n := 0
 		for range 10_000 {
-			if (Weighted{}).Pick(noon, left).ID == "a" {
+			if (Weighted{}).Pick(at(noon), left).ID == "a" {
 				n++
 			}
 		}
@@ -158,10 +158,10 @@ func TestWeightedInSlowStart(t *testing.T) {
 	left := []*Candidate{back, candidate("b", weight(1))}
 	for after, want := range map[time.Duration]float64{0: 0.1 / 1.1, 100 * time.Second: 0.5, time.Hour: 0.5} {
 		now := noon.Add(after)
-		if got := draw(want-0.001).Pick(now, left).ID; got != "a" {
+		if got := draw(want-0.001).Pick(at(now), left).ID; got != "a" {
 			t.Errorf("after %v, just inside its share: %s, want a", after, got)
 		}
-		if got := draw(want+0.001).Pick(now, left).ID; got != "b" {
+		if got := draw(want+0.001).Pick(at(now), left).ID; got != "b" {
 			t.Errorf("after %v, just outside its share: %s, want b", after, got)
 		}
 	}

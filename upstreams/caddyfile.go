@@ -79,6 +79,7 @@ func At(token caddyfile.Token) *caddyfile.Dispenser {
 //		rpm                 <n>
 //		tpm                 <n>
 //		max_parallel        <n>
+//		cost                <input> <output>
 //		timeout             <duration>
 //		first_token_timeout <duration>
 //		idle_timeout        <duration>
@@ -249,6 +250,7 @@ var deploymentSubdirectives = map[string]parser{
 	"rpm":                 func(dep *Deployment, d *caddyfile.Dispenser) error { return count(d, &dep.RPM) },
 	"tpm":                 func(dep *Deployment, d *caddyfile.Dispenser) error { return count(d, &dep.TPM) },
 	"max_parallel":        func(dep *Deployment, d *caddyfile.Dispenser) error { return count(d, &dep.MaxParallel) },
+	"cost":                func(dep *Deployment, d *caddyfile.Dispenser) error { return dep.unmarshalCost(d) },
 	"timeout":             func(dep *Deployment, d *caddyfile.Dispenser) error { return duration(d, &dep.Timeout) },
 	"first_token_timeout": func(dep *Deployment, d *caddyfile.Dispenser) error { return duration(d, &dep.FirstTokenTimeout) },
 	"idle_timeout":        func(dep *Deployment, d *caddyfile.Dispenser) error { return duration(d, &dep.IdleTimeout) },

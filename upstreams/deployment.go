@@ -65,6 +65,9 @@ type Deployment struct {
 	// How many requests may be in flight at once. Default: the pool's.
 	MaxParallel int64 `json:"max_parallel,omitempty"`
 
+	// What its tokens cost, for the strategy `cost`. Default: unknown.
+	Cost *Cost `json:"cost,omitempty"`
+
 	// How long one attempt may take when the answer is not streamed.
 	// Default: the pool's.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
@@ -145,6 +148,7 @@ func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, c
 		TPM:           float64(d.TPM),
 		MaxParallel:   cmp.Or(d.MaxParallel, policy.MaxParallel),
 		ContextWindow: d.ContextWindow,
+		Price:         d.Cost.price(),
 		Tags:          d.Tags,
 		Teams:         d.Teams,
 		State:         state,
@@ -176,7 +180,7 @@ func (d *Deployment) validate() error {
 	case d.APIKeyHeader != "" && d.APIKey == "":
 		return errors.New("api_key_header without api_key")
 	}
-	return nil
+	return d.Cost.validate()
 }
 
 // resolve replaces the global placeholders and takes the address apart. Errors

@@ -19,6 +19,7 @@ type Body struct {
 	buf      *buffer // nil: there is nothing to give back
 	refs     atomic.Int64
 	released atomic.Bool
+	prompt   Prompt // here, so that asking for it costs no memory
 }
 
 // ReadBody reads a whole request body from r. contentLength is its announced

@@ -36,6 +36,8 @@ type Facts struct {
 	// PromptBytes is the total length in the body of the values that make up
 	// the prompt, JSON syntax and base64 media included.
 	PromptBytes int
+
+	prompt promptParts // of a JSON body
 }
 
 // PromptTokens estimates the length of the prompt at four bytes per token,

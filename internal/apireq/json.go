@@ -103,6 +103,7 @@ func (s *jsonScan) member(key []byte, m *members) (err error) {
 	default:
 		if isPrompt(key) {
 			s.facts.PromptBytes += len(value)
+			s.facts.prompt.add(key, m.start, m.end)
 		} else if err := misspelt(key); err != nil {
 			return fail(err, m.keyAt)
 		}

@@ -129,7 +129,7 @@ func TestTheLastUsableDeploymentIsSparedWhereTwoFailTogether(t *testing.T) {
 // inTurn picks one candidate after the other.
 type inTurn struct{ n atomic.Int64 }
 
-func (p *inTurn) Pick(_ time.Time, usable []*selection.Candidate) *selection.Candidate {
+func (p *inTurn) Pick(_ *selection.Query, usable []*selection.Candidate) *selection.Candidate {
 	return usable[int(p.n.Add(1))%len(usable)]
 }
 
@@ -273,7 +273,7 @@ func TestHalfOpen(t *testing.T) {
 // picking does something whenever a candidate is picked.
 type picking func()
 
-func (p picking) Pick(_ time.Time, usable []*selection.Candidate) *selection.Candidate {
+func (p picking) Pick(_ *selection.Query, usable []*selection.Candidate) *selection.Candidate {
 	p()
 	return usable[0]
 }

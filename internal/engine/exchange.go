@@ -21,6 +21,8 @@ type Request struct {
 	PromptTokens int
 	// MaxOutput is the longest answer that the request allows, in tokens; 0 is any.
 	MaxOutput int
+	// Prompt tells prompts that begin alike; nil is unknown.
+	Prompt selection.PrefixReader
 	// Stream tells that the answer is to be streamed.
 	Stream bool
 	// Timeout is the client's own limit for the whole request; 0 is none.

@@ -89,7 +89,7 @@ func (s *scripted) want(t *testing.T, trace string) {
 // inOrder picks the first candidate of the configuration.
 type inOrder struct{}
 
-func (inOrder) Pick(_ time.Time, usable []*selection.Candidate) *selection.Candidate {
+func (inOrder) Pick(_ *selection.Query, usable []*selection.Candidate) *selection.Candidate {
 	return usable[0]
 }
 
@@ -172,6 +172,9 @@ func idle(t *testing.T, pools ...*Pool) {
 			if n := c.InFlight(); n != 0 {
 				t.Errorf("%s/%s has %d in flight at the end, want 0", p.Name, c.ID, n)
 			}
+			if requests, unread := c.Unanswered(); requests != 0 || unread != 0 || c.InFlightTokens() != 0 {
+				t.Errorf("%s/%s has %d tokens in flight, %d requests with %d unanswered at the end, want none", p.Name, c.ID, c.InFlightTokens(), requests, unread)
+			}
 		}
 	}
 }
@@ -210,7 +213,7 @@ func (h heard) want(t *testing.T, want ...string) {
 // lastOne picks the last candidate of the configuration.
 type lastOne struct{}
 
-func (lastOne) Pick(_ time.Time, usable []*selection.Candidate) *selection.Candidate {
+func (lastOne) Pick(_ *selection.Query, usable []*selection.Candidate) *selection.Candidate {
 	return usable[len(usable)-1]
 }
 

@@ -109,7 +109,7 @@ func TestNothingToTry(t *testing.T) {
 // nobody never picks.
 type nobody struct{}
 
-func (nobody) Pick(time.Time, []*selection.Candidate) *selection.Candidate { return nil }
+func (nobody) Pick(*selection.Query, []*selection.Candidate) *selection.Candidate { return nil }
 
 func TestWaitAfterFailures(t *testing.T) {
 	bubble(t, "is none while a deployment that failed may be tried again", func(t *testing.T) {

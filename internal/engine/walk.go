@@ -50,6 +50,7 @@ type walk struct {
 	filteredBy *Pool
 
 	ticket      health.Ticket
+	carried     selection.Carried
 	reservation selection.Reservation
 	mark        selection.Mark
 	turn        Attempt
@@ -59,6 +60,7 @@ type walk struct {
 	tried   []*selection.Candidate // in this pool, what just failed at the end
 	usedUp  []selection.UsedUp     // as the other instances say
 	scratch []*selection.Candidate
+	prompt  selection.Prompt
 }
 
 var walks = sync.Pool{New: func() any { return new(walk) }}
@@ -69,8 +71,9 @@ func newWalk(r *Router, req *Request, route Route) *walk {
 	*w = walk{
 		router: r, req: req, route: route, began: time.Now(),
 		visited: w.visited[:0], pending: w.pending[:0],
-		tried: w.tried[:0], usedUp: w.usedUp[:0], scratch: w.scratch[:0],
+		tried: w.tried[:0], usedUp: w.usedUp[:0], scratch: w.scratch[:0], prompt: w.prompt,
 	}
+	w.prompt.Reset(req.Prompt)
 	limit := route.Target.Pool.Policy.Deadline
 	if req.Timeout > 0 && req.Timeout < limit {
 		limit, w.ownLimit = req.Timeout, true
@@ -121,8 +124,9 @@ func (w *walk) free() {
 	clear(w.scratch[:cap(w.scratch)])
 	*w = walk{
 		visited: w.visited[:0], pending: w.pending[:0],
-		tried: w.tried[:0], usedUp: w.usedUp[:0], scratch: w.scratch[:0],
+		tried: w.tried[:0], usedUp: w.usedUp[:0], scratch: w.scratch[:0], prompt: w.prompt,
 	}
+	w.prompt.Reset(nil)
 	walks.Put(w)
 }
 
@@ -134,6 +138,7 @@ func (w *walk) enter(target Target) {
 	w.tried = w.tried[:0]
 	w.visited = append(w.visited, target.Pool)
 	w.query = w.queryFor(target.Pool)
+	w.query.Model, w.query.Stream, w.query.Prompt = target.Model, w.req.Stream, &w.prompt
 }
 
 // queryFor is what the filters of a pool have to know before any of its
@@ -186,7 +191,7 @@ func (w *walk) pick() (*selection.Candidate, bool) {
 		if len(usable) == 0 {
 			return nil, false
 		}
-		if c := w.target.Pool.Strategy.Pick(w.query.Now, usable); c != nil && w.begin(c) {
+		if c := w.target.Pool.Strategy.Pick(&w.query, usable); c != nil && w.begin(c) {
 			return c, true
 		}
 	}
@@ -298,6 +303,8 @@ func (w *walk) confirm(ctx context.Context, c *selection.Candidate) bool {
 func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) Outcome {
 	defer c.Release()
 	defer w.reservation.Keep() // as estimated, where nothing better is known
+	w.carry(c)
+	defer w.carried.End()
 	c.Asked()
 	began := time.Now()
 	if w.tries == 0 {
@@ -335,6 +342,7 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 // answered tells the deployment that its answer is good, as far as it goes.
 func (w *walk) answered() {
 	w.turn.Candidate.Answered()
+	w.carried.Answered()
 	if w.ticket.Answered(time.Now()) {
 		w.recovered = true
 	}
@@ -361,6 +369,7 @@ func (w *walk) settle(c *selection.Candidate, began time.Time, out Outcome, blam
 		effect = w.fail(c, now, out)
 	}
 	effect.Recovered = effect.Recovered || w.recovered
+	w.time(c, now, out, blameless)
 	w.remember(c, out)
 	if w.router.Observer != nil {
 		w.router.Observer.Attempted(&w.turn, out, effect)

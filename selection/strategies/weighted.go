@@ -30,13 +30,7 @@ func (Weighted) CaddyModule() caddy.ModuleInfo {
 }
 
 // UnmarshalCaddyfile accepts `weighted`, which has no options.
-func (*Weighted) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the strategy's name
-	if d.NextArg() || d.NextBlock(d.Nesting()) {
-		return d.Errf("strategy weighted has no options; unexpected '%s'", d.Val())
-	}
-	return nil
-}
+func (*Weighted) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { return unmarshal(d, nil) }
 
 // Interface guards
 var (

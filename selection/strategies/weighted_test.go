@@ -23,7 +23,7 @@ func TestWeightedIsAGuestModule(t *testing.T) {
 	standby := &selection.Candidate{ID: "standby", State: new(selection.State), Cooldown: health.New(nil)}
 	only := &selection.Candidate{ID: "only", Weight: 1, State: new(selection.State), Cooldown: health.New(nil)}
 	for range 100 {
-		if got := strategy.Pick(time.Now(), []*selection.Candidate{standby, only}); got != only {
+		if got := strategy.Pick(&selection.Query{Now: time.Now()}, []*selection.Candidate{standby, only}); got != only {
 			t.Fatalf("got %s, want the only one with a weight", got.ID)
 		}
 	}

@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/llmrouter/caddy-llm-router/internal/usage"
+	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/selection"
+)
+
+// carry counts the request among those that c carries, with what c has to read of
+// its prompt.
+func (w *walk) carry(c *selection.Candidate) {
+	unread := w.req.PromptTokens
+	if watcher, ok := w.target.Pool.Strategy.(selection.Watcher); ok {
+		unread = watcher.Sent(&w.query, c)
+	}
+	w.carried = c.Carry(w.req.PromptTokens, unread)
+}
+
+// time tells the deployment how long the attempt took, for strategies that go by
+// it. A failure is never fast; one that is nobody's fault, or a client that leaves,
+// tells at least how long it was waited for in vain.
+func (w *walk) time(c *selection.Candidate, now time.Time, out Outcome, blameless bool) {
+	prompt := w.req.PromptTokens
+	switch {
+	case out.Class == retry.None:
+		if answer, ok := timeOf(out, prompt, w.turn.Took); ok {
+			c.Latency.Served(now, answer)
+		}
+	case out.Class == retry.Canceled, out.Class == retry.Timeout && blameless:
+		if w.carried.Answered() {
+			c.Latency.Waited(now, prompt, w.turn.Took)
+		}
+	case out.Class.Blames() && !blameless:
+		c.Latency.Failed(now, prompt, w.turn.Took)
+	}
+}
+
+// timeOf is how long a good answer took; false where nobody has measured, as of
+// connections that were upgraded.
+func timeOf(out Outcome, prompt int, took time.Duration) (a selection.Answer, ok bool) {
+	a = selection.Answer{Prompt: prompt, Took: out.FirstToken}
+	if out.Streamed {
+		a.FirstToken, a.Took = out.FirstToken, took
+	}
+	if out.Usage.State == usage.Reported {
+		a.Output = out.Usage.Output
+	}
+	return a, out.FirstToken > 0
+}

@@ -1,0 +1,79 @@
+package selection
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+func price(input, output float64) func(*Candidate) {
+	return func(c *Candidate) { c.Price = &Price{input, output} }
+}
+
+func TestCheapestPicks(t *testing.T) {
+	output := func(tokens float64) func(*Candidate) { return func(c *Candidate) { c.Output.Add(tokens) } }
+	for _, test := range []struct {
+		name string
+		q    Query
+		all  []*Candidate
+		want string // of any of these
+	}{
+		{"the cheapest", Query{Tokens: 100}, []*Candidate{candidate("a", price(2, 8)), candidate("b", price(1, 4))}, "b"},
+		{"a price of zero is cheap", Query{Tokens: 100}, []*Candidate{candidate("a", price(1, 1)), candidate("b", price(0, 0))}, "b"},
+		{"no price is not", Query{Tokens: 100}, []*Candidate{candidate("a", price(1000, 1000)), candidate("b")}, "a"},
+		{"no price where nobody has one", Query{Tokens: 100}, []*Candidate{candidate("a"), candidate("b")}, "ab"},
+		{"equals", Query{Tokens: 100}, []*Candidate{candidate("a", price(1, 4), output(10)), candidate("b", price(1, 4), output(900)), candidate("c", price(2, 4))}, "ab"},
+		{"a long prompt", Query{Tokens: 100_000}, []*Candidate{candidate("a", price(1, 10)), candidate("b", price(3, 1))}, "a"},
+		{"a short prompt", Query{Tokens: 10}, []*Candidate{candidate("a", price(1, 10)), candidate("b", price(3, 1))}, "b"},
+		{"answers that are long", Query{Tokens: 1000}, []*Candidate{candidate("a", price(1, 10), output(2000)), candidate("b", price(3, 1), output(2000))}, "b"},
+		{"an answer that has to be short", Query{Tokens: 1000, MaxOutput: 10}, []*Candidate{candidate("a", price(1, 10), output(2000)), candidate("b", price(3, 1), output(2000))}, "a"},
+		{"a standby is not cheap", Query{Tokens: 1}, []*Candidate{candidate("a", price(9, 9), weight(1)), candidate("b", price(0, 0), weight(0))}, "a"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.q.Now = noon
+			got := make(map[string]bool)
+			for range 100 {
+				got[(&Cheapest{}).Pick(&test.q, test.all).ID] = true
+			}
+			for _, id := range test.want {
+				if !got[string(id)] {
+					t.Errorf("got %v, want %c among them", got, id)
+				}
+			}
+			if len(got) != len(test.want) {
+				t.Errorf("got %v, want only %s", got, test.want)
+			}
+		})
+	}
+}
+
+// Requests cost least while the cheap server has room, and the dear ones take what
+// it has no room for.
+func TestCostSimulation(t *testing.T) {
+	run := func(strategy Strategy) (s *simulation, cost float64) {
+		servers := alike(3)
+		servers[0].Price, servers[0].MaxParallel = &Price{0, 0}, 5
+		servers[1].Price, servers[1].MaxParallel = &Price{1, 3}, 5
+		servers[2].Price = &Price{10, 30}
+		s = newSimulation(strategy, servers...)
+		s.pour(5000, 40, func() *job { return &job{prompt: 1000, output: 50} })
+		s.run()
+		s.checkIdle(t)
+		for _, v := range servers {
+			cost += float64(v.served) * (1000*v.Price.Input + 50*v.Price.Output) / 1e6
+		}
+		return s, cost
+	}
+	random := rand.New(rand.NewPCG(1, 2)).Float64
+	s, cheap := run(&Cheapest{Random: random})
+	_, weighted := run(Weighted{Random: random})
+	t.Logf("cost: %.2f US$, weighted %.2f US$; shares %.2f, %.2f, %.2f", cheap, weighted, share(s.to, "0"), share(s.to, "1"), share(s.to, "2"))
+	if s.refused > 0 {
+		t.Errorf("got %d requests without a server, want none", s.refused)
+	}
+	if cheap*2 > weighted {
+		t.Errorf("got %.2f US$, want at most half of weighted's %.2f", cheap, weighted)
+	}
+	if a, b, c := share(s.to, "0"), share(s.to, "1"), share(s.to, "2"); a < b || b < c || c == 0 {
+		t.Errorf("got shares %.2f, %.2f and %.2f, want the cheapest the most and each some", a, b, c)
+	}
+}
