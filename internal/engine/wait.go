@@ -25,7 +25,9 @@ func (w *walk) mustWait() bool {
 }
 
 // waitForPlace waits in the line of the pool that the request began in until one
-// of its deployments takes it. False when that cannot be, or took too long.
+// of its deployments takes it. False when that cannot be, or took too long. It
+// leaves a quarter of the time that remains for the attempt, which would else run
+// out of time and be held against its deployment.
 func (w *walk) waitForPlace(ctx context.Context) bool {
 	pool := w.visited[0]
 	if pool.Policy.Queue.Size <= 0 || w.attempts > 0 || w.turnedAway != nil || w.req.Mock != retry.None {
@@ -33,7 +35,8 @@ func (w *walk) waitForPlace(ctx context.Context) bool {
 	}
 	w.target, w.candidates, w.query = w.home, pool.For(w.req.Team), w.queryFor(pool)
 	began := time.Now()
-	left := min(pool.Policy.Queue.Timeout, w.deadline.Sub(began))
+	left := w.deadline.Sub(began)
+	left = min(pool.Policy.Queue.Timeout-w.waited, left-left/4)
 	if free, ok := w.placeFree(began); !ok || free > left {
 		return false
 	}
