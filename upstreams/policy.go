@@ -60,6 +60,11 @@ type Policy struct {
 	// How many requests may be in flight at once on a deployment that does not say
 	// so itself. Default: no limit.
 	MaxParallel int64 `json:"max_parallel,omitempty"`
+
+	// Where requests wait when nothing of the pool can take them. A pool's own
+	// replaces the router's whole. Default: nowhere, they are answered 429 at once.
+	Queue *Queue `json:"queue,omitempty"`
+
 	// Whether the usage of a streamed chat or completion is asked for
 	// (`stream_options.include_usage`) when the client did not. The event with it
 	// is taken out again before the client sees it. Default: false.
@@ -177,7 +182,7 @@ const (
 
 // Over gives the policy with what it leaves open taken from defaults. A cooldown
 // of the policy's own is on unless it says off itself, and its failure_rate takes
-// the place of an inherited allowed_fails.
+// the place of an inherited allowed_fails. A queue of its own takes nothing over.
 func (p Policy) Over(defaults Policy) Policy {
 	merged := inherit(reflect.ValueOf(p), reflect.ValueOf(defaults)).Interface().(Policy)
 	if p.Cooldown != nil && defaults.Cooldown != nil {
@@ -185,6 +190,9 @@ func (p Policy) Over(defaults Policy) Policy {
 		if p.Cooldown.FailureRate != nil {
 			merged.Cooldown.AllowedFails = p.Cooldown.AllowedFails
 		}
+	}
+	if p.Queue != nil {
+		merged.Queue = p.Queue
 	}
 	return merged
 }
@@ -253,6 +261,9 @@ func (p *Policy) validate() error {
 	}
 	if p.MaxFallbacks != nil && *p.MaxFallbacks < 0 {
 		return fmt.Errorf("max_fallbacks is negative")
+	}
+	if err := p.Queue.validate(); err != nil {
+		return fmt.Errorf("queue: %w", err)
 	}
 	if err := p.Retries.validate(); err != nil {
 		return fmt.Errorf("retries: %w", err)
@@ -338,6 +349,7 @@ func (p *Policy) engine() engine.Policy {
 		UsageInStream: or(p.UsageInStream, false),
 		HealthPanic:   or(p.HealthPanic, true),
 		MaxEjected:    1,
+		Queue:         p.Queue.engine(),
 		MaxFallbacks:  or(p.MaxFallbacks, defaultMaxFallbacks),
 	}
 	e.Retry.Failover = or(p.Failover, true)
