@@ -29,9 +29,10 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //
 //	llm_router [<matcher>] {
 //		# who is asking, for what
-//		model <value>
-//		team  <value>
-//		tags  <value...>
+//		model    <value>
+//		team     <value>
+//		tags     <value...>
+//		priority <value>
 //
 //		max_body       <size>
 //		unknown_model  reject|next
@@ -61,6 +62,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		idle_timeout        <duration>
 //		resume              on|off
 //		max_parallel        <n>
+//		queue               <size> <timeout>|off
 //		usage_in_stream     on|off
 //		slow_start          <duration>
 //		health_panic        on|off
@@ -144,12 +146,12 @@ func (h *Handler) unmarshalSubdirective(d *caddyfile.Dispenser) error {
 		if len(args) == 0 {
 			return d.Errf("%s: expected at least one argument", name)
 		}
-	case "model", "team", "max_body", "unknown_model":
+	case "model", "team", "priority", "max_body", "unknown_model":
 		if len(args) != 1 {
 			return d.Errf("%s: expected one argument, got %d", name, len(args))
 		}
 	default:
-		return d.Errf("unrecognized subdirective '%s' in llm_router; expected pool, model, team, tags, max_body, unknown_model, client_options, default_fallback or one of: %s",
+		return d.Errf("unrecognized subdirective '%s' in llm_router; expected pool, model, team, tags, priority, max_body, unknown_model, client_options, default_fallback or one of: %s",
 			name, strings.Join(upstreams.PolicySubdirectives(), ", "))
 	}
 	switch name {
@@ -159,6 +161,11 @@ func (h *Handler) unmarshalSubdirective(d *caddyfile.Dispenser) error {
 		h.Team = args[0]
 	case "tags":
 		h.Tags = args
+	case "priority":
+		if !validPriority(args[0]) {
+			return d.Errf("priority: expected %s, got '%s'", priorityExpected, args[0])
+		}
+		h.Priority = args[0]
 	case "client_options":
 		for _, name := range args {
 			if _, ok := clientOptions[name]; !ok {

@@ -61,6 +61,12 @@ type Handler struct {
 	// Default: none.
 	Tags []string `json:"tags,omitempty"`
 
+	// How important a request is: a whole number from -1000000 to 1000000, the
+	// smaller the more. Placeholders are replaced for each request; what is then
+	// no such number counts as not set. It decides who of those who wait in a
+	// `queue` is served first. Default: not set, which is as important as 0.
+	Priority string `json:"priority,omitempty"`
+
 	// The largest request body, in bytes; more is refused with 413. Bodies are
 	// held in memory while their request lasts. Also the bound for requests that
 	// `unknown_model next` hands on. Default: 67108864 (64 MiB).
@@ -76,8 +82,9 @@ type Handler struct {
 	// `context_window_fallbacks`, `content_policy_fallbacks` and
 	// `disable_fallbacks`. `retries`: `num_retries`. `timeout`: `timeout`,
 	// `request_timeout` and `stream_timeout`. `tags`: `tags`, and `tags` in
-	// `metadata`. `mock_testing`: `mock_testing_fallbacks` and its siblings, which
-	// make a failure up. The middle three also as the headers
+	// `metadata`. `priority`: `priority`, which wins over the router's.
+	// `mock_testing`: `mock_testing_fallbacks` and its siblings, which make a
+	// failure up. Retries, timeout and tags also as the headers
 	// `X-Litellm-Num-Retries`, `X-Litellm-Timeout`, `X-Litellm-Stream-Timeout`
 	// and `X-Litellm-Tags`. Forms and upgrades set nothing. Default: none.
 	ClientOptions []string `json:"client_options,omitempty"`
@@ -207,6 +214,9 @@ func (h *Handler) Validate() error {
 	}
 	if h.UnknownModel != rejectUnknown && h.UnknownModel != nextUnknown {
 		return fmt.Errorf("unknown_model is %q; expected %s or %s", h.UnknownModel, rejectUnknown, nextUnknown)
+	}
+	if !validPriority(h.Priority) {
+		return fmt.Errorf("priority is %q; expected %s", h.Priority, priorityExpected)
 	}
 	return nil
 }

@@ -50,6 +50,9 @@ func (h *Handler) model(r *http.Request, repl *caddy.Replacer, inBody string) (m
 // request gathers what the engine has to know.
 func (h *Handler) request(r *http.Request, repl *caddy.Replacer, model string) *engine.Request {
 	req := &engine.Request{Model: model, Team: h.team(repl)}
+	if h.Priority != "" {
+		req.Priority, req.PrioritySet = apireq.ParsePriority(repl.ReplaceAll(h.Priority, ""))
+	}
 	for _, value := range h.Tags {
 		for tag := range strings.SplitSeq(repl.ReplaceAll(value, ""), ",") {
 			if tag = strings.TrimSpace(tag); tag != "" {
@@ -65,6 +68,16 @@ func (h *Handler) request(r *http.Request, repl *caddy.Replacer, model string) *
 		req.NoFallback = true
 	}
 	return req
+}
+
+// priorityExpected is what the router's priority has to be.
+const priorityExpected = "a whole number from -1000000 to 1000000 or a placeholder"
+
+// validPriority tells whether the router's priority can mean anything. What a
+// placeholder stands for is not known before a request comes.
+func validPriority(value string) bool {
+	_, ok := apireq.ParsePriority(value)
+	return ok || value == "" || strings.Contains(value, "{")
 }
 
 // secondsIn reads a header that is a number of seconds; 0 for anything else.
@@ -103,6 +116,7 @@ var clientOptions = map[string]apireq.OptionSet{
 	"retries":      apireq.OptionRetries,
 	"timeout":      apireq.OptionTimeout,
 	"tags":         apireq.OptionTags,
+	"priority":     apireq.OptionPriority,
 	"mock_testing": apireq.OptionMockTesting,
 }
 
@@ -124,6 +138,9 @@ func (h *Handler) takeOptions(r *http.Request, body *apireq.Body, facts *apireq.
 	req.Retries, req.RetriesSet = options.Retries, options.Retries >= 0
 	req.Tags = append(req.Tags, options.Tags...)
 	req.Mock = mocks[options.Mock]
+	if options.PrioritySet {
+		req.Priority, req.PrioritySet = options.Priority, true
+	}
 	if err := h.takeFallbacks(&options, req); err != nil {
 		return body, err
 	}

@@ -39,6 +39,7 @@ import (
 //	idle_timeout        <duration>
 //	resume              on|off
 //	max_parallel        <n>
+//	queue               <size> <timeout>|off
 //	usage_in_stream     on|off
 //	slow_start          <duration>
 //	health_panic        on|off
@@ -103,6 +104,13 @@ var policyParsers = map[string]policyParser{
 	"max_parallel": {
 		func(p *Policy) bool { return p.MaxParallel != 0 },
 		func(p *Policy, d *caddyfile.Dispenser) error { return count(d, &p.MaxParallel) },
+	},
+	"queue": {
+		func(p *Policy) bool { return p.Queue != nil },
+		func(p *Policy, d *caddyfile.Dispenser) error {
+			p.Queue = new(Queue)
+			return p.Queue.unmarshalCaddyfile(d)
+		},
 	},
 	"resume": {
 		func(p *Policy) bool { return p.Resume != nil },

@@ -9,7 +9,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/llmrouter/caddy-llm-router/health"
 	"github.com/llmrouter/caddy-llm-router/internal/engine"
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
@@ -60,6 +59,11 @@ type Policy struct {
 	// How many requests may be in flight at once on a deployment that does not say
 	// so itself. Default: no limit.
 	MaxParallel int64 `json:"max_parallel,omitempty"`
+
+	// Where requests wait when nothing of the pool can take them. A pool's own
+	// replaces the router's whole. Default: nowhere, they are answered 429 at once.
+	Queue *Queue `json:"queue,omitempty"`
+
 	// Whether the usage of a streamed chat or completion is asked for
 	// (`stream_options.include_usage`) when the client did not. The event with it
 	// is taken out again before the client sees it. Default: false.
@@ -122,51 +126,6 @@ type Retries struct {
 	BudgetMinPerSecond *float64 `json:"budget_min_per_second,omitempty"`
 }
 
-// Cooldown says when a deployment is left out of selection because of its own
-// failures, and for how long. Rate limits, used-up quotas, refused keys and
-// unknown models cool a deployment at once; timeouts, refused connections,
-// overload and server errors count.
-type Cooldown struct {
-	// Never cool a deployment. Default: false.
-	Off bool `json:"off,omitempty"`
-
-	// How long a deployment is left out. Default: `5s`.
-	Duration caddy.Duration `json:"duration,omitempty"`
-
-	// A deployment is cooled when more than this percentage of its requests in
-	// the window failed. Default: 50.
-	FailureRate *float64 `json:"failure_rate,omitempty"`
-
-	// The rate is not judged below this many requests in the window. Default: 5.
-	MinRequests *int `json:"min_requests,omitempty"`
-
-	// The sliding window that failures are counted in. Default: `1m`.
-	Window caddy.Duration `json:"window,omitempty"`
-
-	// Instead of the rate: more failures than this in the window cool the
-	// deployment. Default: not set.
-	AllowedFails *int `json:"allowed_fails,omitempty"`
-
-	// The same for single error classes; such a class then does not cool at
-	// once, and its failures count by themselves.
-	Classes map[string]int `json:"classes,omitempty"`
-
-	// The longest `Retry-After` that is believed. Default: `5m`.
-	Max caddy.Duration `json:"max,omitempty"`
-
-	// A failure of the first request after a cooldown makes the next cooldown
-	// longer by this factor. Default: 2.
-	Growth *float64 `json:"growth,omitempty"`
-
-	// The longest cooldown that growth leads to. Default: `30s`.
-	GrowthMax caddy.Duration `json:"growth_max,omitempty"`
-
-	// The share of an order's deployments, in percent, that counts and rates may
-	// cool at the same time; one always may. Rate limits, quota and refused keys
-	// are not bounded by it. Default: 100.
-	MaxEjected *float64 `json:"max_ejected,omitempty"`
-}
-
 const (
 	defaultDeadline     = 10 * time.Minute
 	defaultIdleTimeout  = 2 * time.Minute
@@ -177,7 +136,7 @@ const (
 
 // Over gives the policy with what it leaves open taken from defaults. A cooldown
 // of the policy's own is on unless it says off itself, and its failure_rate takes
-// the place of an inherited allowed_fails.
+// the place of an inherited allowed_fails. A queue of its own takes nothing over.
 func (p Policy) Over(defaults Policy) Policy {
 	merged := inherit(reflect.ValueOf(p), reflect.ValueOf(defaults)).Interface().(Policy)
 	if p.Cooldown != nil && defaults.Cooldown != nil {
@@ -185,6 +144,9 @@ func (p Policy) Over(defaults Policy) Policy {
 		if p.Cooldown.FailureRate != nil {
 			merged.Cooldown.AllowedFails = p.Cooldown.AllowedFails
 		}
+	}
+	if p.Queue != nil {
+		merged.Queue = p.Queue
 	}
 	return merged
 }
@@ -254,6 +216,9 @@ func (p *Policy) validate() error {
 	if p.MaxFallbacks != nil && *p.MaxFallbacks < 0 {
 		return fmt.Errorf("max_fallbacks is negative")
 	}
+	if err := p.Queue.validate(); err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
 	if err := p.Retries.validate(); err != nil {
 		return fmt.Errorf("retries: %w", err)
 	}
@@ -277,27 +242,6 @@ func (r *Retries) validate() error {
 		return fmt.Errorf("the budget is negative")
 	}
 	return validateClasses(r.Classes)
-}
-
-func (c *Cooldown) validate() error {
-	if c == nil {
-		return nil
-	}
-	if c.Duration < 0 || c.Window < 0 || c.Max < 0 || c.GrowthMax < 0 {
-		return fmt.Errorf("a duration is negative")
-	}
-	for name, percent := range map[string]*float64{"failure_rate": c.FailureRate, "max_ejected": c.MaxEjected} {
-		if percent != nil && (*percent < 0 || *percent > 100) {
-			return fmt.Errorf("%s is %v; expected a percentage from 0 to 100", name, *percent)
-		}
-	}
-	if or(c.Growth, 1) < 1 {
-		return fmt.Errorf("growth is below 1")
-	}
-	if or(c.MinRequests, 0) < 0 || or(c.AllowedFails, 0) < 0 {
-		return fmt.Errorf("a count is negative")
-	}
-	return validateClasses(c.Classes)
 }
 
 func validateClasses(classes map[string]int) error {
@@ -338,6 +282,7 @@ func (p *Policy) engine() engine.Policy {
 		UsageInStream: or(p.UsageInStream, false),
 		HealthPanic:   or(p.HealthPanic, true),
 		MaxEjected:    1,
+		Queue:         p.Queue.engine(),
 		MaxFallbacks:  or(p.MaxFallbacks, defaultMaxFallbacks),
 	}
 	e.Retry.Failover = or(p.Failover, true)
@@ -364,26 +309,4 @@ func (r *Retries) engine() retry.Policy {
 	}
 	p.Budget = retry.NewBudget(percent, perSecond)
 	return p
-}
-
-func (c *Cooldown) engine(slowStart caddy.Duration) *health.Config {
-	cfg := health.DefaultConfig()
-	cfg.SlowStart = time.Duration(slowStart)
-	if c == nil {
-		return cfg
-	}
-	cfg.Off = c.Off
-	cfg.Duration = orDuration(c.Duration, cfg.Duration)
-	cfg.FailureRate = or(c.FailureRate, cfg.FailureRate*100) / 100
-	cfg.MinRequests = or(c.MinRequests, cfg.MinRequests)
-	cfg.Window = orDuration(c.Window, cfg.Window)
-	cfg.AllowedFails = or(c.AllowedFails, cfg.AllowedFails)
-	for name, n := range c.Classes {
-		class, _ := retry.ParseClass(name)
-		cfg.ClassAllowed[class] = n
-	}
-	cfg.Max = orDuration(c.Max, cfg.Max)
-	cfg.Growth = or(c.Growth, cfg.Growth)
-	cfg.GrowthMax = orDuration(c.GrowthMax, cfg.GrowthMax)
-	return cfg
 }

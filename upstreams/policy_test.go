@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/llmrouter/caddy-llm-router/internal/engine"
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
 
@@ -47,6 +48,9 @@ func TestPolicyOver(t *testing.T) {
 			Policy{Cooldown: &Cooldown{Duration: minute, Window: minute, FailureRate: ptr(10.0)}},
 			Policy{Cooldown: &Cooldown{Duration: second, Window: minute, FailureRate: ptr(10.0)}},
 		},
+		{"the queue whole", Policy{Queue: &Queue{Size: 5}}, Policy{Queue: &Queue{Size: 9, Timeout: minute}}, Policy{Queue: &Queue{Size: 5}}},
+		{"a queue over none", Policy{Queue: &Queue{Size: 5}}, Policy{Queue: &Queue{Off: true}}, Policy{Queue: &Queue{Size: 5}}},
+		{"no queue over one", Policy{Queue: &Queue{Off: true}}, Policy{Queue: &Queue{Size: 9}}, Policy{Queue: &Queue{Off: true}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -157,6 +161,12 @@ func TestPolicyDefaults(t *testing.T) {
 		e.Retry.MaxWait != time.Minute || e.Retry.MaxWaitWithFallback != 5*time.Second {
 		t.Errorf("got %+v, want backoff 500ms 8s, max_wait 60s 5s", e.Retry)
 	}
+	if e.Queue != (engine.QueuePolicy{}) {
+		t.Errorf("got the queue %+v, want none", e.Queue)
+	}
+	if got, want := new(Queue).engine(), (engine.QueuePolicy{Size: 100, Timeout: 30 * time.Second}); got != want {
+		t.Errorf("got the queue %+v, want %+v", got, want)
+	}
 	c := (*Cooldown)(nil).engine(0)
 	if c.Off || c.Duration != 5*time.Second || c.Max != 5*time.Minute || c.Growth != 2 || c.GrowthMax != 30*time.Second || c.Window != time.Minute {
 		t.Errorf("got %+v, want 5s, max 5m, growth 2 30s, window 1m", c)
@@ -167,7 +177,7 @@ func TestPolicyReachesTheEngine(t *testing.T) {
 	d := func(n int) caddy.Duration { return caddy.Duration(time.Duration(n) * time.Second) }
 	p := Policy{
 		Failover: ptr(false), Deadline: d(1), Timeout: d(2), FirstTokenTimeout: d(3), IdleTimeout: d(4), SlowStart: d(5),
-		Resume: ptr(true), HealthPanic: ptr(false), MaxFallbacks: ptr(0),
+		Resume: ptr(true), HealthPanic: ptr(false), MaxFallbacks: ptr(0), Queue: &Queue{Size: 14, Timeout: d(15)},
 		Retries:  &Retries{Count: ptr(0), Classes: map[string]int{"timeout": 9}, InitialBackoff: d(6), MaxBackoff: d(7), MaxWait: d(8), MaxWaitWithFallback: d(9)},
 		Cooldown: &Cooldown{Duration: d(10), FailureRate: ptr(0.0), MinRequests: ptr(0), Window: d(11), AllowedFails: ptr(0), Classes: map[string]int{"rate_limit": 3}, Max: d(12), Growth: ptr(1.5), GrowthMax: d(13), MaxEjected: ptr(25.0)},
 	}
@@ -178,6 +188,13 @@ func TestPolicyReachesTheEngine(t *testing.T) {
 	if e.Retry.Failover || e.Deadline != time.Second || e.Timeout != 2*time.Second || e.FirstToken != 3*time.Second || e.Idle != 4*time.Second ||
 		!e.Resume || e.HealthPanic || e.MaxFallbacks != 0 || e.MaxEjected != 0.25 {
 		t.Errorf("got %+v", e)
+	}
+	if want := (engine.QueuePolicy{Size: 14, Timeout: 15 * time.Second}); e.Queue != want {
+		t.Errorf("got the queue %+v, want %+v", e.Queue, want)
+	}
+	p.Queue.Off = true
+	if got := p.engine().Queue; got != (engine.QueuePolicy{}) {
+		t.Errorf("got the queue %+v, want none", got)
 	}
 	if got, timeout := e.Retry.RetriesFor(retry.ServerError), e.Retry.RetriesFor(retry.Timeout); got != 0 || timeout != 9 {
 		t.Errorf("got %d retries, %d after a timeout; want 0 and 9", got, timeout)
@@ -207,6 +224,8 @@ func TestPolicyValidateRefuses(t *testing.T) {
 		"max_ejected":   {Cooldown: &Cooldown{MaxEjected: ptr(-1.0)}},
 		"growth":        {Cooldown: &Cooldown{Growth: ptr(0.5)}},
 		"allowed_fails": {Cooldown: &Cooldown{AllowedFails: ptr(-1)}},
+		"queue size":    {Queue: &Queue{Size: -1}},
+		"queue timeout": {Queue: &Queue{Timeout: -1}},
 		"class name":    {Cooldown: &Cooldown{Classes: map[string]int{"nonsense": 1}}},
 	} {
 		t.Run(name, func(t *testing.T) {

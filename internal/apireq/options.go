@@ -25,6 +25,8 @@ const (
 	OptionTags
 	// OptionMockTesting covers mock_testing_fallbacks and its siblings.
 	OptionMockTesting
+	// OptionPriority covers priority.
+	OptionPriority
 )
 
 // Mock is the failure that a request asks to have made up for it.
@@ -61,6 +63,10 @@ type Options struct {
 	Tags []string
 	// Mock asks for a failure of the first pool.
 	Mock Mock
+	// Priority says how important the request is, when PrioritySet: the smaller,
+	// the more.
+	Priority    int
+	PrioritySet bool
 
 	models []string // the names of what the request asks for
 }
@@ -188,6 +194,8 @@ func (o *Options) take(key string, value []byte, allowed OptionSet) (taken bool,
 			o.addTags(metadata.Tags)
 		}
 		return false, nil // the upstream may want it too
+	case "priority":
+		o.Priority, o.PrioritySet, err = priority(value)
 	default:
 		var on bool
 		if on, err = boolean(value); on {
@@ -207,6 +215,7 @@ var optionFields = map[string]OptionSet{
 	"mock_testing_fallbacks": OptionMockTesting, "mock_testing_context_fallbacks": OptionMockTesting,
 	"mock_testing_context_window_fallbacks": OptionMockTesting, "mock_testing_content_policy_fallbacks": OptionMockTesting,
 	"mock_testing_rate_limit_error": OptionMockTesting, "mock_timeout": OptionMockTesting,
+	"priority": OptionPriority,
 }
 
 var mocks = map[string]Mock{

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-const allOptions = OptionFallbacks | OptionRetries | OptionTimeout | OptionTags | OptionMockTesting
+const allOptions = OptionFallbacks | OptionRetries | OptionTimeout | OptionTags | OptionMockTesting | OptionPriority
 
 func TestTakeOptions(t *testing.T) {
 	tests := map[string]struct {
@@ -77,6 +77,24 @@ func TestTakeOptions(t *testing.T) {
 			body: `{"mock_testing_context_window_fallbacks":true,"mock_timeout":false}`, rest: `{}`, allowed: allOptions,
 			want: Options{Mock: MockContextWindow},
 		},
+		"priority": {
+			body: `{"model":"a","priority":-1000000}`, rest: `{"model":"a"}`, allowed: allOptions,
+			want: Options{Priority: -1_000_000, PrioritySet: true},
+		},
+		"priority 0": {
+			body: `{"priority":0}`, rest: `{}`, allowed: allOptions,
+			want: Options{PrioritySet: true},
+		},
+		"priority null": {
+			body: `{"priority":null}`, rest: `{}`, allowed: allOptions,
+		},
+		"priority twice, where the last holds": {
+			body: `{"priority":3,"priority":4}`, rest: `{}`, allowed: allOptions,
+			want: Options{Priority: 4, PrioritySet: true},
+		},
+		"priority taken back": {
+			body: `{"priority":3,"priority":null}`, rest: `{}`, allowed: allOptions,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -110,6 +128,8 @@ func TestTakeOptionsRefusesWrongTypes(t *testing.T) {
 		`{"num_retries":"many"}`, `{"num_retries":-1}`, `{"num_retries":1.5}`,
 		`{"timeout":0}`, `{"timeout":-1}`, `{"timeout":"5"}`, `{"timeout":1e300}`,
 		`{"mock_testing_fallbacks":1}`, `{"tags":"x"}`,
+		`{"priority":"1"}`, `{"priority":1.5}`, `{"priority":1e3}`, `{"priority":true}`, `{"priority":[1]}`,
+		`{"priority":1000001}`, `{"priority":-1000001}`, `{"priority":99999999999999999999}`,
 		`{"fallbacks":[` + strings.Repeat(`"x",`, maxOptionList) + `"x"]}`,
 	} {
 		_, rest, err := TakeOptions([]byte(body), allOptions, "a")

@@ -119,6 +119,29 @@ func retries(value []byte) (int, error) {
 	return min(n, maxOptionList), nil
 }
 
+func priority(value []byte) (n int, set bool, err error) {
+	if string(value) == "null" {
+		return 0, false, nil
+	}
+	if n, set = ParsePriority(string(value)); !set {
+		err = errOption
+	}
+	return n, set, err
+}
+
+// MaxPriority is how far a priority may be from 0, on either side.
+const MaxPriority = 1_000_000
+
+// ParsePriority reads a priority: a whole number of at most MaxPriority on either
+// side of 0. Anything else is false.
+func ParsePriority(text string) (int, bool) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < -MaxPriority || n > MaxPriority {
+		return 0, false
+	}
+	return n, true
+}
+
 func seconds(value []byte) (time.Duration, error) {
 	if string(value) == "null" {
 		return 0, nil

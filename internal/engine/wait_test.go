@@ -147,6 +147,41 @@ func TestWaitForWhatFreesByItself(t *testing.T) {
 	}
 }
 
+// A request that has waited for long has time left for its answer.
+func TestWaitLeavesTimeForTheAnswer(t *testing.T) {
+	const deadline = 40 * time.Second
+	for _, test := range []struct {
+		name string
+		free time.Duration // when the place is
+		want retry.Class
+		took time.Duration
+	}{
+		{"enough", 29 * time.Second, retry.None, 38 * time.Second},
+		{"too little", 31 * time.Second, retry.RateLimit, 30 * time.Second},
+	} {
+		for whose, set := range map[string]func(*Pool, *Request){
+			"of the pool's deadline": func(p *Pool, _ *Request) { p.Policy.Deadline = deadline },
+			"of the client's":        func(_ *Pool, r *Request) { r.Timeout = deadline },
+		} {
+			t.Run(test.name+" "+whose, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a := deployment("a", parallel(1))
+					r, m := queued(t, 9, time.Hour, a)
+					go serve(t.Context(), r, &Request{Model: "m"}, script(map[string][]step{"m/a": {takes(test.free)}}))
+					synctest.Wait()
+					req := &Request{Model: "m"}
+					set(m, req)
+					start := time.Now()
+					res := serve(t.Context(), r, req, script(map[string][]step{"m/a": {takes(9 * time.Second)}}))
+					if took := time.Since(start); res.Class != test.want || took != test.took {
+						t.Errorf("got %v after %v, want %v after %v", res.Class, took, test.want, test.took)
+					}
+				})
+			})
+		}
+	}
+}
+
 // A fallback comes before the queue, and the queue is that of the pool that was
 // asked for.
 func TestFallbackComesBeforeTheQueue(t *testing.T) {
@@ -293,4 +328,30 @@ func TestQueueUnderRandomLoad(t *testing.T) {
 			})
 		})
 	}
+}
+
+// refusing is an Arbiter whose limit is used up for as long as it lasts.
+type refusing time.Duration
+
+func (r refusing) Reserve(context.Context, int64, int64, int64) (bool, time.Duration, error) {
+	return false, time.Duration(r), nil
+}
+
+// Who has waited and is refused by the other instances waits again, within the
+// same time.
+func TestWaitsTogetherAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := deployment("a", func(c *selection.Candidate) {
+			c.Limiter = c.Minute.Limit(100, 0)
+			c.Limiter.AskFirst(refusing(3 * time.Second))
+		})
+		r, m := queued(t, 9, 10*time.Second, a)
+		res := serve(t.Context(), r, &Request{Model: "m"}, script(nil))
+		if res.Class != retry.RateLimit || res.Waited < 6*time.Second || res.Waited > 10*time.Second {
+			t.Errorf("got %v after %v, want it turned away after more than one wait of 3s and within 10s", res.Class, res.Waited)
+		}
+		if a.InFlight() != 0 || m.Queue.Waiting() != 0 {
+			t.Errorf("got %d in flight and %d waiting at the end, want none", a.InFlight(), m.Queue.Waiting())
+		}
+	})
 }

@@ -33,6 +33,8 @@ func TestErrorsNameTheirPlace(t *testing.T) {
 		{"weight below zero", params("model: openai/x\nweight: -1"), "config.yaml:5: model_list[0].litellm_params.weight: expected a number from 0 to"},
 		{"weight is not a number", params("model: openai/x\nweight: .nan"), "config.yaml:5: model_list[0].litellm_params.weight: expected a number, got a number"},
 		{"weight from the environment", params("model: openai/x\nweight: os.environ/W"), "config.yaml:5: model_list[0].litellm_params.weight: expected a number; a number cannot come from the environment here"},
+		{"a priority out of range", oneModel + "router_settings: {default_priority: 1000001}\n", "config.yaml:3: router_settings.default_priority: expected a whole number from 0 to 1000000"},
+		{"a priority that is a text", oneModel + "router_settings: {default_priority: high}\n", "config.yaml:3: router_settings.default_priority: expected a number, got a text"},
 		{"rpm with a fraction", params("model: openai/x\nrpm: 1.5"), "config.yaml:5: model_list[0].litellm_params.rpm: expected a whole number"},
 		{"rpm is a list", params("model: openai/x\nrpm: [1]"), "config.yaml:5: model_list[0].litellm_params.rpm: expected a number, got a list"},
 		{"timeout too long", params("model: openai/x\ntimeout: 1e10"), "config.yaml:5: model_list[0].litellm_params.timeout: expected at most 1000000000 seconds"},

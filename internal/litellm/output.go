@@ -18,6 +18,7 @@ type object = map[string]any
 // imports this one.
 type handler struct {
 	Handler       string   `json:"handler"`
+	Priority      string   `json:"priority,omitempty"`
 	ClientOptions []string `json:"client_options,omitempty"`
 	MaxBody       int64    `json:"max_body,omitempty"`
 	upstreams.Policy
@@ -80,8 +81,10 @@ func (m *models) handler(pools []*upstreams.Pool) *handler {
 	h := &handler{
 		Handler: "llm_router", Pools: pools,
 		// What LiteLLM lets every request set for itself.
-		ClientOptions: []string{"fallbacks", "retries", "timeout", "mock_testing"},
+		ClientOptions: []string{"fallbacks", "retries", "timeout", "priority", "mock_testing"},
+		Priority:      cfg.priority,
 	}
+	h.Queue = cfg.queue()
 	h.Failover = &cfg.weightedFailover
 	h.Retries = cfg.retryPolicy(pools)
 	h.Cooldown = cfg.cooldown.policy()

@@ -38,6 +38,7 @@ type settings struct {
 	strategy         string // the router's name for it; empty is the default
 	tagFiltering     bool
 	maxParallel      int64
+	priority         string // of requests without one; empty is none
 	ignoreInvalid    bool
 	aliases          *section
 }
@@ -91,6 +92,7 @@ func readSettings(root *section) *settings {
 	if v, ok := router.take("default_max_parallel_requests"); ok {
 		cfg.maxParallel = v.whole()
 	}
+	cfg.readPriority(router)
 	cfg.ignoreInvalid = router.on("ignore_invalid_deployments")
 	cfg.readPreCallChecks(router)
 	router.rest(unsupportedRouter)

@@ -61,6 +61,13 @@ func TestSettings(t *testing.T) {
 		{"a star for filters", `router_settings: {content_policy_fallbacks: [{"*": [gpt]}]}`, "content_policy_fallback", `["gpt"]`},
 		{"max_fallbacks", "router_settings: {max_fallbacks: 0}", "max_fallbacks", "0"},
 		{"default_max_parallel_requests", "router_settings: {default_max_parallel_requests: 9}", "pools.0.deployments.1.max_parallel", "9"},
+		{"no queue by default", "", "queue", ""},
+		{"a request's priority is read", "", "client_options.#(=priority)", `"priority"`},
+		{"default_priority", "router_settings: {default_priority: 3}", "priority", `"3"`},
+		{"default_priority 0", "router_settings: {default_priority: 0}", "priority", `"0"`},
+		{"default_priority lets requests wait", "router_settings: {default_priority: 0}", "queue", `{"size":1000,"timeout":6000000000000}`},
+		{"for as long as an attempt may take", "router_settings: {default_priority: 3, timeout: 30}", "queue.timeout", "30000000000"},
+		{"a null priority is none", "router_settings: {default_priority: null}", "queue", ""},
 		{"a null is not set", "router_settings: {num_retries: null, fallbacks: null}\nlitellm_settings:", "retries.count", "2"},
 		{"ids", "", "pools.0.deployments.#.id", `["openai-1","openai-2"]`},
 	} {

@@ -98,7 +98,7 @@ var unsupportedInfo = tables(
 var unsupportedRouter = tables(
 	table("is not used: strategies have no options of LiteLLM's here", "routing_strategy_args"),
 	table("is not used: a strategy counts for the whole router; write strategy in the pool", "routing_groups", "model_priorities"),
-	table("is not used: requests do not wait in a queue yet", "default_priority", "polling_interval"),
+	table("is not used: a request that waits is served as soon as something is free", "polling_interval"),
 	table("is not used: a prompt is only sent elsewhere after a deployment refused it as too long, by context_window_fallbacks or a larger max_input_tokens",
 		"enable_pre_call_checks"),
 	table(noAffinity, "deployment_affinity_ttl_seconds", "model_group_affinity_config"),

@@ -13,7 +13,7 @@ import (
 // What requests may set for themselves, and what becomes of it when they may
 // not: fields, their removal, and fallbacks.
 
-const allClientOptions = "client_options fallbacks retries timeout tags mock_testing"
+const allClientOptions = "client_options fallbacks retries timeout tags priority mock_testing"
 
 // optionFields are fields of the body by the option that covers them, with
 // values that would change the request's way.
@@ -21,9 +21,10 @@ var optionFields = map[string][]string{
 	"fallbacks": {
 		`"fallbacks":["nope"]`, `"context_window_fallbacks":["nope"]`, `"content_policy_fallbacks":[{"p":["nope"]}]`, `"disable_fallbacks":true`,
 	},
-	"retries": {`"num_retries":0`},
-	"timeout": {`"timeout":1e-9`, `"request_timeout":1e-9`, `"stream_timeout":1e-9`},
-	"tags":    {`"tags":["nope"]`},
+	"retries":  {`"num_retries":0`},
+	"timeout":  {`"timeout":1e-9`, `"request_timeout":1e-9`, `"stream_timeout":1e-9`},
+	"tags":     {`"tags":["nope"]`},
+	"priority": {`"priority":7`},
 	"mock_testing": {
 		`"mock_testing_fallbacks":true`, `"mock_testing_context_fallbacks":true`, `"mock_testing_context_window_fallbacks":true`,
 		`"mock_testing_content_policy_fallbacks":true`, `"mock_testing_rate_limit_error":true`, `"mock_timeout":true`,
@@ -308,6 +309,7 @@ func TestClientOptionsOfWrongTypes(t *testing.T) {
 		"request_timeout":          {`{}`},
 		"stream_timeout":           {`false`},
 		"tags":                     {`"a"`, `{}`, `[1]`, `[` + long + `]`},
+		"priority":                 {`"1"`, `1.5`, `1e3`, `true`, `[1]`, `1000001`, `-1000001`, `99999999999999999999`},
 		"mock_testing_fallbacks":   {`1`, `"true"`},
 		"mock_timeout":             {`[]`},
 	} {
