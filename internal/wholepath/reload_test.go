@@ -16,12 +16,22 @@ func configOf(pools string) string {
 	return ":8080 {\n\tlog\n\tllm_router {\n" + pools + "\n\t}\n}\n"
 }
 
-// served asks for the pool p and tells which deployment answered.
+// served asks for the pool p and tells which deployment answered. A connection that
+// comes right after a reload may still find the server before it, which closes it.
 func served(t testing.TB, s *caddyharness.Server) string {
 	t.Helper()
-	s.Client().CloseIdleConnections() // which a reload closes as well, at any moment
-	g := ask(t, s, chatPath, plain)
-	if g.status != http.StatusOK {
+	var g got
+	var err error
+	for range 5 {
+		s.Client().CloseIdleConnections()
+		if g, err = tryAsk(t.Context(), s, chatPath, plain); err == nil {
+			break
+		}
+	}
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case g.status != http.StatusOK:
 		return fmt.Sprint(g.status)
 	}
 	return g.header.Get("X-Llm-Deployment")
