@@ -47,20 +47,23 @@ func (m *Minute) Used(now time.Time) (requests, tokens int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.slide(now)
-	return m.used(now)
+	return m.used()
 }
 
 // used is Used with the lock held and the buckets in place.
-func (m *Minute) used(now time.Time) (requests, tokens int64) {
+func (m *Minute) used() (requests, tokens int64) {
 	requests, tokens = m.requests.sum, m.tokens.sum
 	if m.shared != nil {
-		requests, tokens = m.shared.used(now, requests, tokens)
+		requests, tokens = m.shared.used(requests, tokens)
 	}
 	return requests, tokens
 }
 
 // slide forgets what has left the minute. The lock is held.
 func (m *Minute) slide(now time.Time) {
+	if m.shared != nil {
+		m.shared.all.slide(now)
+	}
 	second := now.Unix()
 	if second <= m.last {
 		return
@@ -69,7 +72,8 @@ func (m *Minute) slide(now time.Time) {
 		m.requests.forget(k)
 		m.tokens.forget(k)
 		if m.shared != nil {
-			m.shared.forget(k)
+			m.shared.unsent.forget(k)
+			m.shared.sent.forget(k)
 		}
 	}
 	m.last = second
@@ -102,3 +106,8 @@ func (m *Minute) correct(second int64, own, told amount) {
 
 // amount is a number of requests and of tokens.
 type amount struct{ requests, tokens int64 }
+
+func (a *amount) add(requests, tokens int64) {
+	a.requests += requests
+	a.tokens += tokens
+}

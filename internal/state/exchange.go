@@ -143,6 +143,7 @@ func (s *Redis) settle(sent time.Time, m *member, reply *redis.Cmd) error {
 	s.foreign(m.useKey, answer.foreign)
 	m.offset.Store(answer.at - sent.UnixMicro())
 	m.batch.spent = m.batch.spent[:0]
-	m.d.SetShared(time.Now(), answer.minute)
+	intoSecond := time.Duration(answer.at%1e6) * time.Microsecond
+	m.d.SetShared(time.Now().Add(-intoSecond), answer.minute)
 	return nil
 }

@@ -28,7 +28,7 @@ type deployment struct {
 func (d *deployment) use(requests, tokens int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.pending = append(d.pending, Spent{0, requests, tokens})
+	d.pending = append(d.pending, spent(0, requests, tokens))
 }
 
 func (d *deployment) TakeSpent(_ time.Time, dst []Spent) []Spent {

@@ -12,6 +12,8 @@ func TestOneInstanceLeadsAndAnotherTakesOver(t *testing.T) {
 	a, b := open(t, addrs(server)), open(t, addrs(server))
 	_, la := a.attach(t, "k")
 	_, lb := b.attach(t, "k")
+	a.waitUp(t)
+	b.waitUp(t)
 	lead := func(l Link, lease time.Duration) bool {
 		t.Helper()
 		leads, err := l.Lead(t.Context(), lease)
