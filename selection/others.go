@@ -44,6 +44,9 @@ func (s *State) Restored(now time.Time) {
 	}
 }
 
+// Counts reports whether anything is shared of the Minute.
+func (s *State) Counts() bool { return s.Minute.shares() }
+
 // TakeSpent is that of the Minute.
 func (s *State) TakeSpent(now time.Time, dst []Spent) []Spent { return s.Minute.TakeSpent(now, dst) }
 

@@ -77,6 +77,12 @@ func (m *Minute) Share() {
 	}
 }
 
+func (m *Minute) shares() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.shared != nil
+}
+
 // TakeSpent appends what was used since the last call to dst, oldest first, and
 // holds it for on its way until SetShared or Untake. Calls of the three must not
 // overlap.

@@ -80,7 +80,7 @@ func (p *Pool) takeQueue() (*queue.Queue, error) {
 func (d *Deployment) stateKey(pool string) string {
 	hash := sha256.New()
 	for _, secret := range d.key {
-		hash.Write([]byte(secret)) //nolint:errcheck // hashes never fail
+		hash.Write([]byte(secret))
 	}
 	return strings.Join([]string{"deployment", pool, d.ID, d.BaseURL, d.Model, hex.EncodeToString(hash.Sum(nil)[:8])}, "\x00")
 }

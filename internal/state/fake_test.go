@@ -23,6 +23,8 @@ type deployment struct {
 	cooled   []time.Duration
 	class    retry.Class
 	restored int
+
+	unlimited bool
 }
 
 func (d *deployment) use(requests, tokens int64) {
@@ -30,6 +32,8 @@ func (d *deployment) use(requests, tokens int64) {
 	defer d.mu.Unlock()
 	d.pending = append(d.pending, spent(0, requests, tokens))
 }
+
+func (d *deployment) Counts() bool { return !d.unlimited }
 
 func (d *deployment) TakeSpent(_ time.Time, dst []Spent) []Spent {
 	d.mu.Lock()

@@ -29,6 +29,8 @@ func TestOneInstanceLeadsAndAnotherTakesOver(t *testing.T) {
 	if lead(la, time.Minute) {
 		t.Error("got two instances that lead")
 	}
+	lead(lb, 0)
+	redistest.WaitFor(t, "a lease that was given away", func() bool { return lead(la, time.Minute) })
 }
 
 func TestResultsAreTold(t *testing.T) {

@@ -17,9 +17,12 @@ import (
 )
 
 // Shared is what one deployment shares. The store calls it from goroutines of
-// its own, one at a time for the first three methods; it may do so for a moment
+// its own, one at a time for all but the last two methods; it may do so for a moment
 // after the deployment has been detached.
 type Shared interface {
+	// Counts reports whether there is anything to count: a deployment without
+	// limits is spared the exchange.
+	Counts() bool
 	// TakeSpent appends to dst what was used since the last call, one entry for
 	// each second that has any. What is taken goes on counting as used here until
 	// the next SetShared, whose minute has it, or until it is given back.
@@ -72,8 +75,9 @@ type Link interface {
 	// known to be away. Its waits are at most 61 seconds.
 	selection.Arbiter
 	// Lead reports whether it is for this instance to check the deployment's
-	// health, and if so keeps the others from it for that long. After an error,
-	// which comes at once unless the store is up, the caller checks for itself.
+	// health, and if so keeps the others from it for that long; with a lease of 0,
+	// no longer. After an error, which comes at once unless the store is up, the
+	// caller checks for itself.
 	Lead(ctx context.Context, lease time.Duration) (bool, error)
 	// Result is what a health check found last, in whichever instance; not ok
 	// when there is none that is still to be believed.
