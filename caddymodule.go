@@ -151,7 +151,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app.Add(h)
 	directory := &h.router.Directory
 	for _, pool := range h.Pools {
-		if err := pool.Provision(ctx, h.Policy); err != nil {
+		if err := pool.Provision(ctx, h.Policy, h.app.Store()); err != nil {
 			return err
 		}
 		if name, ok := directory.Add(pool.Engine(), pool.Aliases...); !ok {

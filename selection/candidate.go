@@ -32,6 +32,8 @@ type Candidate struct {
 	// Cooldown leaves the deployment out because of its own failures, over the
 	// State's Record.
 	Cooldown *health.Cooldown
+	// Others hear of what becomes of the cooldown; nil is nobody.
+	Others Others
 	// Limiter bounds requests and tokens per minute, over the State's Minute; nil
 	// is no limit.
 	Limiter *Limiter

@@ -46,8 +46,8 @@ func (l *Limiter) Fits(now time.Time, tokens int) bool {
 	l.minute.mu.Lock()
 	defer l.minute.mu.Unlock()
 	l.minute.slide(now)
-	l.minute.publish(now)
-	return l.fits(now, int64(tokens))
+	l.minute.publish()
+	return l.fits(int64(tokens))
 }
 
 // Use is the part of the limits that is used up once a request of so many tokens is
@@ -71,30 +71,29 @@ func (l *Limiter) Reserve(now time.Time, tokens int) (Reservation, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.slide(now)
-	if !l.fits(now, int64(tokens)) {
+	if !l.fits(int64(tokens)) {
 		return Reservation{}, false
 	}
 	m.add(m.last, 1, int64(tokens))
 	if l.strict == nil {
 		m.tell(m.last, 1, int64(tokens))
 	}
-	m.publish(now)
+	m.publish()
 	return Reservation{limiter: l, second: m.last, tokens: int64(tokens)}, true
 }
 
 // Wait is how long it takes until a request of so many tokens fits, when no
-// other is let in meanwhile; at most 61 seconds. Of what other instances use,
-// only the oldest is known, so that it may turn out longer.
+// other is let in meanwhile, by any instance; at most 61 seconds.
 func (l *Limiter) Wait(now time.Time, tokens int) time.Duration {
 	m := l.minute
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.slide(now)
-	if l.fits(now, int64(tokens)) {
+	if l.fits(int64(tokens)) {
 		return 0
 	}
 	own := l.ownWait(now, int64(tokens))
-	if s := m.shared; s != nil && s.fresh(now) {
+	if m.shared != nil {
 		return max(own, l.sharedWait(now, int64(tokens)))
 	}
 	return own
@@ -118,22 +117,26 @@ func (l *Limiter) ownWait(now time.Time, tokens int64) time.Duration {
 	return minuteSeconds * time.Second // not reached: an empty minute takes anything
 }
 
-// sharedWait is the time until the oldest of what all instances used is free.
-func (l *Limiter) sharedWait(now time.Time, tokens int64) time.Duration {
+// sharedWait is the wait as far as it is known what all instances use. What the
+// others have yet to hear is this instance's own, which ownWait knows; when that
+// alone is too much, the rest has to go as well.
+func (l *Limiter) sharedWait(now time.Time, tokens int64) (wait time.Duration) {
 	s := l.minute.shared
-	requests, used := l.minute.used(now)
-	var wait time.Duration
-	if l.rpm > 0 && requests >= l.rpm {
-		wait = s.total.RequestsFree
+	known := s.known()
+	for n := s.all.gone; n < minuteSeconds; n++ {
+		if l.under(max(known.requests, 0), max(known.tokens, 0), tokens) {
+			return wait
+		}
+		if left := s.all.leaving(n); left != (amount{}) {
+			known.add(-left.requests, -left.tokens)
+			wait = s.all.began.Add(time.Duration(n+1) * time.Second).Sub(now)
+		}
 	}
-	if l.tpm > 0 && used+tokens > l.tpm && used != 0 {
-		wait = max(wait, s.total.TokensFree)
-	}
-	return min(max(wait-now.Sub(s.at), time.Second), minuteSeconds*time.Second)
+	return wait
 }
 
-func (l *Limiter) fits(now time.Time, tokens int64) bool {
-	requests, used := l.minute.used(now)
+func (l *Limiter) fits(tokens int64) bool {
+	requests, used := l.minute.used()
 	return l.under(requests, used, tokens)
 }
 

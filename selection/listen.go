@@ -8,7 +8,7 @@ import (
 )
 
 // Listener hears that a deployment may take another request. It is called on
-// the goroutine of whoever made room.
+// the goroutine of whoever made room, or heard of it from another instance.
 type Listener interface{ Dispatch() }
 
 // listeners are those who wait for a place. Nobody does most of the time, so that

@@ -51,12 +51,12 @@ func (m *Minute) Used(now time.Time) (requests, tokens int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.slide(now)
-	return m.used(now)
+	return m.used()
 }
 
 // publish lets everybody see what is used without the lock, which is held.
-func (m *Minute) publish(now time.Time) {
-	requests, tokens := m.used(now)
+func (m *Minute) publish() {
+	requests, tokens := m.used()
 	if m.lastRequests.Load() != requests {
 		m.lastRequests.Store(requests)
 	}
@@ -66,16 +66,19 @@ func (m *Minute) publish(now time.Time) {
 }
 
 // used is Used with the lock held and the buckets in place.
-func (m *Minute) used(now time.Time) (requests, tokens int64) {
+func (m *Minute) used() (requests, tokens int64) {
 	requests, tokens = m.requests.sum, m.tokens.sum
 	if m.shared != nil {
-		requests, tokens = m.shared.used(now, requests, tokens)
+		requests, tokens = m.shared.used(requests, tokens)
 	}
 	return requests, tokens
 }
 
 // slide forgets what has left the minute. The lock is held.
 func (m *Minute) slide(now time.Time) {
+	if m.shared != nil {
+		m.shared.all.slide(now)
+	}
 	second := now.Unix()
 	if second <= m.last {
 		return
@@ -84,7 +87,8 @@ func (m *Minute) slide(now time.Time) {
 		m.requests.forget(k)
 		m.tokens.forget(k)
 		if m.shared != nil {
-			m.shared.forget(k)
+			m.shared.unsent.forget(k)
+			m.shared.sent.forget(k)
 		}
 	}
 	m.last = second
@@ -117,3 +121,8 @@ func (m *Minute) correct(second int64, own, told amount) {
 
 // amount is a number of requests and of tokens.
 type amount struct{ requests, tokens int64 }
+
+func (a *amount) add(requests, tokens int64) {
+	a.requests += requests
+	a.tokens += tokens
+}

@@ -85,7 +85,7 @@ func (p *PrefixAffinity) whoHas(q *Query, usable []*Candidate, known []warmth) (
 			switch {
 			case !ok:
 				continue
-			case number == everyone:
+			case number == anybody:
 				return known, prefix.Tokens
 			case n == maxWarm:
 				continue

@@ -20,9 +20,9 @@ const (
 	// setSize and holders make a prefixSet two cache lines.
 	setSize = 4
 	holders = 3
-	// everyone stands for all deployments, where more have seen a prefix than there
+	// anybody stands for all deployments, where more have seen a prefix than there
 	// is room for.
-	everyone = 1<<32 - 1
+	anybody = 1<<32 - 1
 )
 
 type prefixSet [setSize]prefixEntry
@@ -84,7 +84,7 @@ func (t *PrefixTable) note(hash uint64, number, now uint32) (had bool) {
 		word := e.holders[i].Load()
 		who, ok := t.fresh(word, now)
 		switch {
-		case ok && (who == number || who == everyone):
+		case ok && (who == number || who == anybody):
 			if uint32(word) != now { // else it is known already, and others may be reading
 				e.holders[i].Store(uint64(who)<<32 | uint64(now))
 			}
@@ -100,7 +100,7 @@ func (t *PrefixTable) note(hash uint64, number, now uint32) (had bool) {
 	for i := 1; i < holders; i++ {
 		e.holders[i].Store(0)
 	}
-	e.holders[0].Store(everyone<<32 | uint64(now))
+	e.holders[0].Store(anybody<<32 | uint64(now))
 	return false
 }
 

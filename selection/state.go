@@ -74,6 +74,11 @@ func (s *State) acquire(limit int64) bool {
 // release gives the place back, and tells those who wait for one.
 func (s *State) release() {
 	s.inFlight.Add(-1)
+	s.tellListeners()
+}
+
+// tellListeners lets those who wait look again.
+func (s *State) tellListeners() {
 	for _, l := range s.listening.now() {
 		l.Dispatch()
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/llmrouter/caddy-llm-router/health"
+	"github.com/llmrouter/caddy-llm-router/internal/state"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
 
@@ -112,6 +113,7 @@ type Deployment struct {
 	// header operations, dynamic upstreams and active health checks.
 	ReverseProxy *reverseproxy.Handler `json:"reverse_proxy,omitempty"`
 
+	url       string // base_url without placeholders
 	base      baseURL
 	key       []string // as header maps want it
 	ownKey    bool     // the credentials sent upstream are not the client's
@@ -123,22 +125,25 @@ type Deployment struct {
 	described bool                 // the transport uses placeholders about its upstream
 	candidate *selection.Candidate
 	held      held     // its entry of states
+	sharing   sharing  // with other instances
 	verdict   *verdict // nil without active health checks
 }
 
-// provision sets up the deployment of a pool and its reverse proxy.
-func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, cooldown *health.Config) error {
+// provision sets up the deployment of a pool and its reverse proxy. What it
+// shares with other instances goes through store.
+func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, cooldown *health.Config, store state.Store) error {
 	if err := d.validate(); err != nil {
 		return err
 	}
 	if err := d.resolve(); err != nil {
 		return err
 	}
-	if err := d.provisionProxy(ctx, pool); err != nil {
+	known, err := d.takeState(pool)
+	if err != nil {
 		return err
 	}
-	state, err := d.takeState(pool)
-	if err != nil {
+	d.share(store, pool, known)
+	if err := d.provisionProxy(ctx, pool); err != nil { // which begins to check the health
 		return err
 	}
 	d.candidate = &selection.Candidate{
@@ -151,9 +156,9 @@ func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, c
 		Price:         d.Cost.price(),
 		Tags:          d.Tags,
 		Teams:         d.Teams,
-		State:         state,
-		Cooldown:      state.Record.Under(cooldown),
-		Limiter:       state.Minute.Limit(d.RPM, d.TPM),
+		State:         known,
+		Cooldown:      known.Record.Under(cooldown),
+		Limiter:       known.Minute.Limit(d.RPM, d.TPM),
 		Limits: selection.Timeouts{
 			Whole:      time.Duration(d.Timeout),
 			FirstToken: time.Duration(d.FirstTokenTimeout),
@@ -161,6 +166,7 @@ func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, c
 		},
 		Upstream: d,
 	}
+	d.sharing.joinOthers(d.candidate, store.Strict())
 	if d.verdict != nil {
 		d.candidate.Healthy = d.verdict.usable
 	}
@@ -191,6 +197,7 @@ func (d *Deployment) resolve() error {
 	if err != nil {
 		return fmt.Errorf("base_url: %w", err)
 	}
+	d.url = address
 	if address != "" {
 		if d.base, err = parseBaseURL(address); err != nil {
 			return err
@@ -218,6 +225,7 @@ func (d *Deployment) cleanup() error {
 	if d == nil {
 		return nil
 	}
+	d.sharing.end()
 	err := d.held.release()
 	if d.proxy != nil {
 		err = errors.Join(err, d.proxy.Cleanup())

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/llmrouter/caddy-llm-router/internal/engine"
+	"github.com/llmrouter/caddy-llm-router/internal/state"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
 
@@ -37,8 +38,9 @@ type Pool struct {
 }
 
 // Provision sets up the pool and its deployments; what the pool's policy leaves
-// open comes from defaults.
-func (p *Pool) Provision(ctx caddy.Context, defaults Policy) error {
+// open comes from defaults. The deployments are connected with themselves in
+// other instances through store.
+func (p *Pool) Provision(ctx caddy.Context, defaults Policy, store state.Store) error {
 	if p == nil {
 		return errors.New("a pool is null")
 	}
@@ -65,7 +67,7 @@ func (p *Pool) Provision(ctx caddy.Context, defaults Policy) error {
 			return fmt.Errorf("pool %q: two deployments have the id %q", p.Name, d.ID)
 		}
 		ids[d.ID] = true
-		if err := d.provision(ctx, p.Name, &p.effective, cooldown); err != nil {
+		if err := d.provision(ctx, p.Name, &p.effective, cooldown, store); err != nil {
 			return fmt.Errorf("pool %q: deployment %q: %w", p.Name, d.ID, err)
 		}
 		candidates = append(candidates, d.candidate)

@@ -55,15 +55,19 @@ func (d *Deployment) prepareHealthChecks(proxy *reverseproxy.Handler, pool strin
 		if _, err := regexp.Compile(active.ExpectBody); err != nil {
 			return fmt.Errorf("reverse_proxy.health_checks.active.expect_body: %w", err)
 		}
-		active.ExpectBody = "(?:" + active.ExpectBody + `)|\A` + busyBody + `\z`
+		active.ExpectBody = "(?:" + active.ExpectBody + `)|\A` + goodBody + `\z`
 	}
 	d.speak(active)
 	d.verdict = &verdict{
 		healthy: proxy.Upstreams[0].Healthy, believed: 2*interval + timeout, now: time.Now,
 	}
-	proxy.Transport = probeTransport{
+	probe := probeTransport{
 		proxyTransport: proxyTransport{proxy.Transport}, status: active.ExpectStatus, body: active.ExpectBody != "",
 		llm: llm, verdict: d.verdict,
+	}
+	proxy.Transport = probe
+	if d.sharing.link != nil {
+		proxy.Transport = newSharedProbe(probe, d.sharing.link, active, interval, timeout)
 	}
 	return nil
 }
@@ -108,16 +112,16 @@ type probeTransport struct {
 	verdict *verdict
 }
 
-// busyBody stands for the body of a server that is too busy to send the one
-// that Caddy waits for.
-const busyBody = "llm_router: busy"
+// goodBody stands for the body that Caddy waits for, of a server that is too busy
+// to send it, or that another instance has asked.
+const goodBody = "llm_router: good"
 
 // RoundTrip implements http.RoundTripper.
 func (t probeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if isUpgrade(r.Context()) {
 		return t.RoundTripper.RoundTrip(r)
 	}
-	defer t.verdict.note()
+	defer t.verdict.note(0)
 	if t.llm != nil {
 		return t.llm.roundTrip(t.RoundTripper, r)
 	}
@@ -128,7 +132,7 @@ func (t probeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 			res.Body = struct {
 				io.Reader
 				io.Closer
-			}{strings.NewReader(busyBody), res.Body}
+			}{strings.NewReader(goodBody), res.Body}
 		}
 	}
 	return res, err

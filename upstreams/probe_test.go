@@ -144,7 +144,7 @@ func TestExpectedBody(t *testing.T) {
 	}
 	expected := regexp.MustCompile(active.ExpectBody)
 	for body, want := range map[string]bool{
-		"OK": true, "is READY now": true, busyBody: true, "": false, "not ok": false, busyBody + "!": false, "so " + busyBody: false,
+		"OK": true, "is READY now": true, goodBody: true, "": false, "not ok": false, goodBody + "!": false, "so " + goodBody: false,
 	} {
 		if got := expected.MatchString(body); got != want {
 			t.Errorf("%q: got %t, want %t", body, got, want)
@@ -214,7 +214,7 @@ func TestProbeTransport(t *testing.T) {
 			}
 			want := ""
 			if tt.body && tt.status == 429 && !tt.upgrade {
-				want = busyBody
+				want = goodBody
 			}
 			if body, _ := io.ReadAll(res.Body); string(body) != want {
 				t.Errorf("got body %q, want %q", body, want)

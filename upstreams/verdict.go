@@ -28,8 +28,8 @@ func (v *verdict) usable() bool {
 	return ended == nil || v.now().Sub(*ended) > v.believed
 }
 
-// note says that a check has just ended, however it did.
-func (v *verdict) note() {
-	now := v.now()
-	v.ended.Store(&now)
+// note says that a check ended so long ago, however it did.
+func (v *verdict) note(ago time.Duration) {
+	ended := v.now().Add(-ago)
+	v.ended.Store(&ended)
 }

@@ -36,7 +36,7 @@ func TestVerdict(t *testing.T) {
 			v := testVerdict(func() time.Time { return now }, tt.healthy)
 			for _, end := range tt.ends {
 				now = start.Add(end)
-				v.note()
+				v.note(0)
 			}
 			now = start.Add(tt.at)
 			if got := v.usable(); got != tt.want {
@@ -71,7 +71,7 @@ func TestVerdictWhileACheckHangs(t *testing.T) {
 	start := time.Now()
 	now := start
 	v := testVerdict(func() time.Time { return now }, false)
-	v.note()
+	v.note(0)
 	hanging := hangingTransport{make(chan struct{}), make(chan struct{})}
 	done := make(chan struct{})
 	go func() {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -79,3 +80,40 @@ func (e *effects) Attempted(_ *Attempt, _ Outcome, effect health.Effect) {
 }
 
 func (e *effects) FellBack(*Pool, Target, retry.Class) {}
+
+// What becomes of a cooldown is told to the other instances once, and its end
+// before a long stream is over.
+func TestOtherInstancesHearOfCooldowns(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		m, f := newPool("m", deployment("a", hair)), newPool("f", deployment("a"))
+		m.Fallback = to(f)
+		others := new(others)
+		m.For("")[0].Others = others
+		r := newRouter(t, m, f)
+		want := func(when string, want ...string) {
+			t.Helper()
+			if !slices.Equal(others.told, want) {
+				t.Errorf("%s: got %q told, want %q", when, others.told, want)
+			}
+			others.told = nil
+		}
+		serve(t.Context(), r, &Request{Model: "m"}, script(nil))
+		want("a good answer")
+		serve(t.Context(), r, &Request{Model: "m"}, script(map[string][]step{"m/a": broken}))
+		want("a failure", "server_error")
+		time.Sleep(time.Minute)
+		x := script(nil)
+		x.before = func(a *Attempt) {
+			a.Answered()
+			want("the begin of an answer", "restored")
+		}
+		serve(t.Context(), r, &Request{Model: "m"}, x)
+		want("the end of the answer")
+	})
+}
+
+// others are other instances.
+type others struct{ told []string }
+
+func (o *others) Cooled(class retry.Class, _ time.Duration) { o.told = append(o.told, class.String()) }
+func (o *others) Restored()                                 { o.told = append(o.told, "restored") }

@@ -339,12 +339,14 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 	return out
 }
 
-// answered tells the deployment that its answer is good, as far as it goes.
+// answered tells the deployment that its answer is good, as far as it goes. The
+// other instances need not wait for the end of a long stream to know.
 func (w *walk) answered() {
 	w.turn.Candidate.Answered()
 	w.carried.Answered()
 	if w.ticket.Answered(time.Now()) {
 		w.recovered = true
+		w.turn.Candidate.Tell(retry.None, health.Effect{Recovered: true})
 	}
 }
 
@@ -368,6 +370,7 @@ func (w *walk) settle(c *selection.Candidate, began time.Time, out Outcome, blam
 		}
 		effect = w.fail(c, now, out)
 	}
+	c.Tell(out.Class, effect)
 	effect.Recovered = effect.Recovered || w.recovered
 	w.time(c, now, out, blameless)
 	w.remember(c, out)

@@ -36,8 +36,10 @@ type lone struct{}
 func (lone) Cooled(retry.Class, time.Duration) {}
 func (lone) Restored()                         {}
 
-func (lone) Reserve(context.Context, Limits, int64) (Verdict, error) { return Verdict{OK: true}, nil }
-func (lone) Lead(context.Context, time.Duration) (bool, error)       { return true, nil }
+func (lone) Reserve(context.Context, int64, int64, int64) (bool, time.Duration, error) {
+	return true, 0, nil
+}
+func (lone) Lead(context.Context, time.Duration) (bool, error) { return true, nil }
 
 func (lone) Result() (bool, time.Duration, bool) { return false, 0, false }
 func (lone) PublishResult(bool, time.Duration)   {}

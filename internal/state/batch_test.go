@@ -7,7 +7,7 @@ import (
 )
 
 func TestBatchArgs(t *testing.T) {
-	b := batch{taken: noon, spent: []Spent{{0, 1, 10}, {1, 2, 20}, {30, 3, -5}, {60, 1, 0}, {60, -1, -7}, {0, 0, 0}, {5, 0, 1e18}}}
+	b := batch{taken: noon, spent: []Spent{spent(0, 1, 10), spent(1, 2, 20), spent(30, 3, -5), spent(60, 1, 0), spent(60, -1, -7), spent(0, 0, 0), spent(5, 0, 1e18)}}
 	for name, test := range map[string]struct {
 		now  time.Time
 		want []any
@@ -55,4 +55,8 @@ func TestBatchIsNumberedOnce(t *testing.T) {
 	if len(b.spent) != 0 || d.given != 1 || d.pending[1].Age != 3 {
 		t.Errorf("got %v left and %v given back, want none and a request 3 seconds ago", b.spent, d.pending)
 	}
+}
+
+func spent(age, requests, tokens int64) Spent {
+	return Spent{Age: age, Requests: requests, Tokens: tokens}
 }

@@ -11,8 +11,8 @@ import (
 const (
 	reconcileEvery = 5 * time.Second
 	pingEvery      = time.Second
-	// A deployment that was used here within activeFor has the minute of all
-	// instances with every round, others every idleEvery.
+	// A deployment with limits that was used here within activeFor has the minute
+	// of all instances with every round, others every idleEvery.
 	activeFor = 5 * time.Second
 	idleEvery = 2 * time.Second
 )
@@ -107,7 +107,8 @@ func (s *Redis) collect(now time.Time) {
 		}
 		lately := now.Sub(time.Unix(0, m.active.Load())) < activeFor
 		idle := now.Sub(b.asked) >= idleEvery
-		if now.Before(b.shun) || (len(b.spent) == 0 && !lately && !idle && !m.leaving()) {
+		wanted := m.d.Counts() && (lately || idle || m.leaving())
+		if now.Before(b.shun) || len(b.spent) == 0 && !wanted {
 			continue
 		}
 		b.asked = now
@@ -143,6 +144,7 @@ func (s *Redis) settle(sent time.Time, m *member, reply *redis.Cmd) error {
 	s.foreign(m.useKey, answer.foreign)
 	m.offset.Store(answer.at - sent.UnixMicro())
 	m.batch.spent = m.batch.spent[:0]
-	m.d.SetShared(time.Now(), answer.minute)
+	intoSecond := time.Duration(answer.at%1e6) * time.Microsecond
+	m.d.SetShared(time.Now().Add(-intoSecond), answer.minute)
 	return nil
 }

@@ -23,13 +23,17 @@ type deployment struct {
 	cooled   []time.Duration
 	class    retry.Class
 	restored int
+
+	unlimited bool
 }
 
 func (d *deployment) use(requests, tokens int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.pending = append(d.pending, Spent{0, requests, tokens})
+	d.pending = append(d.pending, spent(0, requests, tokens))
 }
+
+func (d *deployment) Counts() bool { return !d.unlimited }
 
 func (d *deployment) TakeSpent(_ time.Time, dst []Spent) []Spent {
 	d.mu.Lock()

@@ -15,7 +15,7 @@ type healthResult struct {
 // Lead asks for the lease, or for more of it.
 func (m *member) Lead(ctx context.Context, lease time.Duration) (bool, error) {
 	s := m.store
-	if s.breaker.down() {
+	if !s.Up() {
 		return false, ErrDown
 	}
 	ctx, cancel := context.WithTimeout(ctx, ioTimeout)

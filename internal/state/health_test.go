@@ -12,6 +12,8 @@ func TestOneInstanceLeadsAndAnotherTakesOver(t *testing.T) {
 	a, b := open(t, addrs(server)), open(t, addrs(server))
 	_, la := a.attach(t, "k")
 	_, lb := b.attach(t, "k")
+	a.waitUp(t)
+	b.waitUp(t)
 	lead := func(l Link, lease time.Duration) bool {
 		t.Helper()
 		leads, err := l.Lead(t.Context(), lease)
@@ -27,6 +29,8 @@ func TestOneInstanceLeadsAndAnotherTakesOver(t *testing.T) {
 	if lead(la, time.Minute) {
 		t.Error("got two instances that lead")
 	}
+	lead(lb, 0)
+	redistest.WaitFor(t, "a lease that was given away", func() bool { return lead(la, time.Minute) })
 }
 
 func TestResultsAreTold(t *testing.T) {

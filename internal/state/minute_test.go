@@ -47,9 +47,9 @@ func (m *minuteOf) must(now time.Time, args ...any) minuteReply {
 }
 
 // reserve is a single request that must fit.
-func (m *minuteOf) reserve(now time.Time, limits Limits, tokens int64) minuteReply {
+func (m *minuteOf) reserve(now time.Time, rpm, tpm, tokens int64) minuteReply {
 	m.t.Helper()
-	return m.must(now, reserveArgs("a", 0, limits, tokens)...)
+	return m.must(now, reserveArgs("a", 0, rpm, tpm, tokens)...)
 }
 
 func (r minuteReply) sums() (requests, tokens int64) {
@@ -72,21 +72,21 @@ func TestReservationsNeverOverstep(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			m := newMinute(t)
 			rnd := rand.New(rand.NewPCG(seed, 5))
-			limits := Limits{RPM: 1 + rnd.Int64N(20), TPM: rnd.Int64N(500)}
+			rpm, tpm := 1+rnd.Int64N(20), rnd.Int64N(500)
 			now, used, allowed := noon, []use{}, 0
 			for range 400 {
 				now = now.Add(time.Duration(rnd.Int64N(int64(4 * time.Second))))
 				tokens := rnd.Int64N(120)
-				r := m.reserve(now, limits, tokens)
+				r := m.reserve(now, rpm, tpm, tokens)
 				if r.ok != (r.wait == 0) {
 					t.Fatalf("got ok %v with a wait of %v", r.ok, r.wait)
 				}
 				if !r.ok && rnd.IntN(4) == 0 { // do as it says
-					if r.wait > time.Second && m.reserve(now.Add(r.wait-time.Second-time.Microsecond), limits, tokens).ok {
+					if r.wait > time.Second && m.reserve(now.Add(r.wait-time.Second-time.Microsecond), rpm, tpm, tokens).ok {
 						t.Fatalf("fits more than a second before the wait of %v is over", r.wait)
 					}
 					now = now.Add(r.wait)
-					if r = m.reserve(now, limits, tokens); !r.ok {
+					if r = m.reserve(now, rpm, tpm, tokens); !r.ok {
 						t.Fatalf("does not fit after the wait, but in %v", r.wait)
 					}
 				}
@@ -104,8 +104,8 @@ func TestReservationsNeverOverstep(t *testing.T) {
 						positive++
 					}
 				}
-				if int64(len(used)) > limits.RPM || (limits.TPM > 0 && sum > limits.TPM && positive > 1) {
-					t.Fatalf("%d requests with %d tokens in the minute before %v, limits %+v", len(used), sum, now, limits)
+				if int64(len(used)) > rpm || (tpm > 0 && sum > tpm && positive > 1) {
+					t.Fatalf("%d requests with %d tokens in the minute before %v, limits %d and %d", len(used), sum, now, rpm, tpm)
 				}
 			}
 			if allowed < 20 {

@@ -25,7 +25,7 @@ func (w *watched) requireOnce(t testing.TB) {
 // requireAtOnce checks that nobody waits for a Redis that is known to be away.
 func requireAtOnce(t testing.TB, link Link) {
 	t.Helper()
-	if _, err := link.Reserve(t.Context(), Limits{RPM: 1}, 1); !errors.Is(err, ErrDown) {
+	if _, _, err := link.Reserve(t.Context(), 1, 0, 1); !errors.Is(err, ErrDown) {
 		t.Errorf("got %v from Reserve, want %v", err, ErrDown)
 	}
 	if _, err := link.Lead(t.Context(), time.Minute); !errors.Is(err, ErrDown) {
@@ -185,7 +185,7 @@ func TestForeignValues(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"text", "crowded"} {
-		if _, err := links[name].Reserve(t.Context(), Limits{RPM: 1}, 1); !errors.Is(err, ErrForeign) {
+		if _, _, err := links[name].Reserve(t.Context(), 1, 0, 1); !errors.Is(err, ErrForeign) {
 			t.Errorf("%s: got %v, want %v", name, err, ErrForeign)
 		}
 	}
@@ -270,7 +270,7 @@ func TestSlowRedis(t *testing.T) {
 	d.knows(t, 1, 1)
 	lane.delay.Store(int64(100 * time.Millisecond))
 	redistest.WaitFor(t, "reservations to fail at once", func() bool {
-		_, err := link.Reserve(t.Context(), Limits{RPM: 1000}, 1)
+		_, _, err := link.Reserve(t.Context(), 1000, 0, 1)
 		return errors.Is(err, ErrDown)
 	})
 	redistest.WaitFor(t, "the end of the pause", func() bool {
@@ -290,7 +290,7 @@ func TestSlowRedis(t *testing.T) {
 	lane.delay.Store(0)
 	s.waitUp(t)
 	s.requireOnce(t)
-	if _, err := link.Reserve(t.Context(), Limits{RPM: 1000}, 1); err != nil {
+	if _, _, err := link.Reserve(t.Context(), 1000, 0, 1); err != nil {
 		t.Errorf("got %v, want a verdict again", err)
 	}
 }

@@ -40,7 +40,7 @@ func parseMinute(text string, dst []Spent) (minuteReply, error) {
 	r.at, r.foreign = at, uint64(foreign)
 	switch word {
 	case "full":
-		wait, rest, ok := nextNumber(rest, 0, minuteBuckets*1e6)
+		wait, rest, ok := nextNumber(rest, 1, minuteBuckets*1e6)
 		if !ok || rest != "" {
 			return minuteReply{}, ErrForeign
 		}

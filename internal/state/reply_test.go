@@ -16,7 +16,7 @@ func TestParseMinute(t *testing.T) {
 		err  error
 	}{
 		"an empty minute":     {"ok 1700000000000000 0", minuteReply{ok: true, at: 1700000000000000}, nil},
-		"a minute":            {"ok 5 2 60 1 -20 3 0 7", minuteReply{ok: true, at: 5, foreign: 2, minute: []Spent{{60, 1, -20}, {3, 0, 7}}}, nil},
+		"a minute":            {"ok 5 2 60 1 -20 3 0 7", minuteReply{ok: true, at: 5, foreign: 2, minute: []Spent{spent(60, 1, -20), spent(3, 0, 7)}}, nil},
 		"full":                {"full 5 0 60999999", minuteReply{at: 5, wait: 60999999 * time.Microsecond}, nil},
 		"late":                {"late", minuteReply{}, errLate},
 		"foreign":             {"foreign", minuteReply{}, ErrForeign},
@@ -31,6 +31,7 @@ func TestParseMinute(t *testing.T) {
 		"too much":            {"ok 5 0 60 1 1000000000000001", minuteReply{}, ErrForeign},
 		"more than a number":  {"ok 5 0 60 1 99999999999999999999", minuteReply{}, ErrForeign},
 		"a fraction":          {"ok 5 0 60 1 1.5", minuteReply{}, ErrForeign},
+		"a wait of nothing":   {"full 5 0 0", minuteReply{}, ErrForeign},
 		"a wait too long":     {"full 5 0 61000001", minuteReply{}, ErrForeign},
 		"a wait and more":     {"full 5 0 5 5", minuteReply{}, ErrForeign},
 		"more than a reply":   {"ok 5 0 " + strings.Repeat("60 1 1 ", 2000), minuteReply{}, ErrForeign},

@@ -8,16 +8,16 @@ import (
 
 // Reserve asks Redis whether the request fits, and takes it out of the limits if
 // so.
-func (m *member) Reserve(ctx context.Context, limits Limits, tokens int64) (Verdict, error) {
+func (m *member) Reserve(ctx context.Context, rpm, tpm, tokens int64) (ok bool, wait time.Duration, err error) {
 	s := m.store
 	now := time.Now()
 	m.touch(now)
 	if s.breaker.down() {
-		return Verdict{}, ErrDown
+		return false, 0, ErrDown
 	}
 	bounded, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
-	c := &call{script: minuteScript, key: m.useKey, args: reserveArgs(m.id, m.deadline(now), limits, tokens)}
+	c := &call{script: minuteScript, key: m.useKey, args: reserveArgs(m.id, m.deadline(now), rpm, tpm, tokens)}
 	run(bounded, s.client, c)
 	text, err := c.reply.Text()
 	var answer minuteReply
@@ -28,22 +28,22 @@ func (m *member) Reserve(ctx context.Context, limits Limits, tokens int64) (Verd
 	case err == nil:
 		s.foreign(m.useKey, answer.foreign)
 		s.breaker.misses.Store(0)
-		return Verdict{OK: answer.ok, Wait: answer.wait}, nil
+		return answer.ok, answer.wait, nil
 	case ctx.Err() != nil: // the client went away, which says nothing of Redis
-		return Verdict{}, ctx.Err()
+		return false, 0, ctx.Err()
 	case wrongType(err), errors.Is(err, ErrForeign):
 		s.foreign(m.useKey, 1)
-		return Verdict{}, ErrForeign
+		return false, 0, ErrForeign
 	}
 	s.stats.failures.Add(1)
 	s.breaker.miss(time.Now(), err)
-	return Verdict{}, err
+	return false, 0, err
 }
 
 // reserveArgs are those of a single request that must fit. Without any limit it
 // is only counted.
-func reserveArgs(id string, deadline int64, limits Limits, tokens int64) []any {
-	return []any{id, 0, deadline, max(limits.RPM, 0), max(limits.TPM, 0), 0, 1, min(max(tokens, 0), maxBatch)}
+func reserveArgs(id string, deadline, rpm, tpm, tokens int64) []any {
+	return []any{id, 0, deadline, max(rpm, 0), max(tpm, 0), 0, 1, min(max(tokens, 0), maxBatch)}
 }
 
 // deadline is when nobody waits for a reservation any more, by the clock of the

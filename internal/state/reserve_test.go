@@ -20,14 +20,14 @@ func strict(o Options) Options {
 func TestReserveIsExactOverInstances(t *testing.T) {
 	server := redistest.Start(t)
 	for name, test := range map[string]struct {
-		limits Limits
-		tokens int64
-		want   int64
+		rpm, tpm int64
+		tokens   int64
+		want     int64
 	}{
-		"requests": {Limits{RPM: 100}, 7, 100},
-		"tokens":   {Limits{TPM: 700}, 7, 100},
-		"both":     {Limits{RPM: 200, TPM: 705}, 7, 100},
-		"large":    {Limits{TPM: 5}, 7, 1}, // more than a minute's worth, alone
+		"requests": {100, 0, 7, 100},
+		"tokens":   {0, 700, 7, 100},
+		"both":     {200, 705, 7, 100},
+		"large":    {0, 5, 7, 1}, // more than a minute's worth, alone
 	} {
 		t.Run(name, func(t *testing.T) {
 			var let, asked atomic.Int64
@@ -38,16 +38,16 @@ func TestReserveIsExactOverInstances(t *testing.T) {
 				for range 8 {
 					wg.Go(func() {
 						for range 20 {
-							v, err := link.Reserve(t.Context(), test.limits, test.tokens)
+							ok, wait, err := link.Reserve(t.Context(), test.rpm, test.tpm, test.tokens)
 							if err != nil {
 								t.Error(err)
 								return
 							}
 							asked.Add(1)
-							if v.OK {
+							if ok {
 								let.Add(1)
-							} else if v.Wait <= 0 || v.Wait > 61*time.Second {
-								t.Errorf("got a wait of %v, want one within the minute", v.Wait)
+							} else if wait <= 0 || wait > 61*time.Second {
+								t.Errorf("got a wait of %v, want one within the minute", wait)
 							}
 						}
 					})
@@ -69,9 +69,9 @@ func TestReserveKnowsWhatWasUsed(t *testing.T) {
 	d.use(4, 40)
 	d.knows(t, 4, 40)
 	for i, want := range []bool{true, false} {
-		v, err := link.Reserve(t.Context(), Limits{RPM: 5}, 1)
-		if err != nil || v.OK != want {
-			t.Errorf("reservation %d: got %v and %v, want %v", i, v, err, want)
+		ok, _, err := link.Reserve(t.Context(), 5, 0, 1)
+		if err != nil || ok != want {
+			t.Errorf("reservation %d: got %v and %v, want %v", i, ok, err, want)
 		}
 	}
 	d.knows(t, 5, 41)
@@ -85,7 +85,7 @@ func TestReserveOfAClientThatLeaves(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 2 * patience {
-		if _, err := link.Reserve(ctx, Limits{RPM: 5}, 1); !errors.Is(err, context.Canceled) {
+		if _, _, err := link.Reserve(ctx, 5, 0, 1); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want %v", err, context.Canceled)
 		}
 	}
@@ -106,7 +106,7 @@ func TestReserveTooLateTakesNothing(t *testing.T) {
 	d.knows(t, 1, 1) // and the clock of the server is known
 	server.Freeze(t)
 	for range 2 * patience {
-		if _, err := link.Reserve(t.Context(), Limits{RPM: 50}, 1); err == nil {
+		if _, _, err := link.Reserve(t.Context(), 50, 0, 1); err == nil {
 			t.Error("got a verdict of a frozen Redis, want an error")
 		}
 	}
@@ -124,7 +124,7 @@ func BenchmarkReserve(b *testing.B) {
 	_, link := s.attach(b, "k")
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := link.Reserve(b.Context(), Limits{RPM: 1 << 40, TPM: 1 << 40}, 100); err != nil {
+		if _, _, err := link.Reserve(b.Context(), 1<<40, 1<<40, 100); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -33,6 +33,7 @@ func TestCluster(t *testing.T) {
 	}
 	a.listens(t)
 	b.listens(t)
+	a.waitUp(t)
 	for i, p := range pairs {
 		p.da.use(int64(i), 10)
 		p.db.use(1, 10)
@@ -47,12 +48,12 @@ func TestCluster(t *testing.T) {
 		p.db.knows(t, int64(i)+1, 20)
 		redistest.WaitFor(t, "the cooldown", func() bool { _, n, _ := p.db.times(); return n == 1 })
 		redistest.WaitFor(t, "the result", func() bool { healthy, _, ok := p.la.Result(); return ok && !healthy })
-		v, err := p.lb.Reserve(t.Context(), Limits{RPM: int64(i) + 2}, 1)
-		if err != nil || !v.OK {
-			t.Errorf("%d: got %v and %v, want the last request to fit", i, v, err)
+		ok, _, err := p.lb.Reserve(t.Context(), int64(i)+2, 0, 1)
+		if err != nil || !ok {
+			t.Errorf("%d: got %v and %v, want the last request to fit", i, ok, err)
 		}
-		if v, err = p.la.Reserve(t.Context(), Limits{RPM: int64(i) + 2}, 1); err != nil || v.OK {
-			t.Errorf("%d: got %v and %v, want no more requests", i, v, err)
+		if ok, _, err = p.la.Reserve(t.Context(), int64(i)+2, 0, 1); err != nil || ok {
+			t.Errorf("%d: got %v and %v, want no more requests", i, ok, err)
 		}
 	}
 	for i, node := range nodes {
@@ -134,8 +135,8 @@ func TestUserWithFewRights(t *testing.T) {
 			t.Errorf("got %v and %v, want the lease", leads, err)
 		}
 	}
-	if v, err := la.Reserve(t.Context(), Limits{RPM: 1}, 1); err != nil || v.OK {
-		t.Errorf("got %v and %v, want a refusal", v, err)
+	if ok, _, err := la.Reserve(t.Context(), 1, 0, 1); err != nil || ok {
+		t.Errorf("got %v and %v, want a refusal", ok, err)
 	}
 	if downs, _, _ := a.seen(); downs != 0 {
 		t.Errorf("got an outage: %v", a.last)

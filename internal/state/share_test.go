@@ -51,6 +51,22 @@ func TestPrefixesDoNotMix(t *testing.T) {
 	}
 }
 
+// Thousands of deployments without limits cost Redis nothing.
+func TestWhatHasNoLimitsIsNotExchanged(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, addrs(server))
+	unlimited, limited := &deployment{unlimited: true}, new(deployment)
+	_, detach := s.Attach("unlimited", unlimited)
+	defer detach()
+	_, detach = s.Attach("limited", limited)
+	defer detach()
+	limited.use(1, 1)
+	redistest.WaitFor(t, "some rounds", func() bool { told, _, _ := limited.times(); return told > 3 })
+	if told, _, _ := unlimited.times(); told > 0 {
+		t.Errorf("got a deployment without limits told of them %d times, want never", told)
+	}
+}
+
 // A config and the one that replaces it attach the same deployment.
 func TestAttachIsCounted(t *testing.T) {
 	server := redistest.Start(t)

@@ -13,12 +13,16 @@ import (
 	"time"
 
 	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/selection"
 )
 
 // Shared is what one deployment shares. The store calls it from goroutines of
-// its own, one at a time for the first three methods; it may do so for a moment
+// its own, one at a time for all but the last two methods; it may do so for a moment
 // after the deployment has been detached.
 type Shared interface {
+	// Counts reports whether there is anything to count: a deployment without
+	// limits is spared the exchange.
+	Counts() bool
 	// TakeSpent appends to dst what was used since the last call, one entry for
 	// each second that has any. What is taken goes on counting as used here until
 	// the next SetShared, whose minute has it, or until it is given back.
@@ -26,9 +30,9 @@ type Shared interface {
 	// Untake gives back what could not be shared, with its ages as of now.
 	Untake(now time.Time, spent []Spent)
 	// SetShared tells what all instances together have used in the last minute,
-	// this one's own taken use included, the oldest first. The slice is only
-	// valid during the call.
-	SetShared(now time.Time, minute []Spent)
+	// this one's own taken use included, the oldest first, with ages as of the
+	// second that began then. The slice is only valid during the call.
+	SetShared(began time.Time, minute []Spent)
 	// CoolUntil tells that another instance has put the deployment into a
 	// cooldown that ends after so long. Of two cooldowns the later end holds.
 	CoolUntil(now time.Time, class retry.Class, left time.Duration)
@@ -37,23 +41,7 @@ type Shared interface {
 }
 
 // Spent is what was used within one second.
-type Spent struct {
-	// Age is how many whole seconds ago it was, 0 to 60.
-	Age int64
-	// Requests and Tokens may be negative: what was reserved in vain.
-	Requests, Tokens int64
-}
-
-// Limits of a deployment within any minute; 0 is no limit.
-type Limits struct{ RPM, TPM int64 }
-
-// Verdict says whether a request may be sent.
-type Verdict struct {
-	OK bool
-	// Wait is how long it takes until the request fits when no other is let in
-	// meanwhile, at most 61 seconds; 0 when OK.
-	Wait time.Duration
-}
+type Spent = selection.Spent
 
 // Store connects deployments with those of the same key in other instances. It
 // is safe for concurrent use.
@@ -81,18 +69,15 @@ type Store interface {
 // Link is one deployment's way to the others. Methods without a context never
 // block.
 type Link interface {
-	// Cooled tells the others that the deployment cools down for so long, at
-	// most MaxCooldown.
-	Cooled(class retry.Class, left time.Duration)
-	// Restored tells the others that the cooldown is over.
-	Restored()
-	// Reserve takes a request and its tokens out of the limits over all instances
-	// if they fit. After an error, which comes within the store's timeout and at
-	// once while Redis is known to be away, the caller decides by what it knows.
-	Reserve(ctx context.Context, limits Limits, tokens int64) (Verdict, error)
+	// Others are told of cooldowns, which last at most MaxCooldown.
+	selection.Others
+	// Arbiter's errors come within the store's timeout, and at once while Redis is
+	// known to be away. Its waits are at most 61 seconds.
+	selection.Arbiter
 	// Lead reports whether it is for this instance to check the deployment's
-	// health, and if so keeps the others from it for that long. After an error
-	// the caller checks for itself.
+	// health, and if so keeps the others from it for that long; with a lease of 0,
+	// no longer. After an error, which comes at once unless the store is up, the
+	// caller checks for itself.
 	Lead(ctx context.Context, lease time.Duration) (bool, error)
 	// Result is what a health check found last, in whichever instance; not ok
 	// when there is none that is still to be believed.
