@@ -176,12 +176,16 @@ func median(values []float64) float64 {
 }
 
 // time is how long r is expected to take for one more request. One of which nothing
-// is known comes first while nobody waits for it, and then counts for average.
+// is known comes first while nobody waits for it, and then counts for average. Where
+// all answers come whole, the time for their tokens is all there is to know.
 func (ra *race) time(r *runner) float64 {
 	if !r.measured() && r.waiting == 0 {
 		return 0
 	}
-	expected := ra.settled(r.first, r.firstAge, ra.first) + ra.settled(r.perToken, r.perTokenAge, ra.perToken)*ra.tokens
+	expected := ra.settled(r.perToken, r.perTokenAge, ra.perToken) * ra.tokens
+	if r.first > 0 || r.perToken == 0 {
+		expected += ra.settled(r.first, r.firstAge, ra.first)
+	}
 	if expected == 0 { // nothing is known of anybody
 		expected = 1
 	}

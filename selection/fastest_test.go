@@ -15,9 +15,13 @@ func fastest() *Fastest {
 // than twenty, and where these are a good part of all, next to none after twenty of
 // all. It recovers, and is back.
 func TestLatencyLeavesASlowServerAndComesBack(t *testing.T) {
-	for _, n := range []int{2, 4, 8, 12, 50} {
-		t.Run(fmt.Sprintf("%d servers", n), func(t *testing.T) {
-			servers := alike(n)
+	for _, test := range []struct {
+		n     int
+		whole bool
+	}{{2, false}, {4, false}, {8, false}, {12, false}, {30, false}, {4, true}, {12, true}} {
+		n := test.n
+		t.Run(fmt.Sprintf("%d servers, whole answers %v", n, test.whole), func(t *testing.T) {
+			servers := alike(n, test.whole)
 			s := newSimulation(fastest(), servers...)
 			perSecond := float64(10 * n)
 			request := func() *job { return &job{prompt: 500, output: 20} }
@@ -54,7 +58,7 @@ func TestLatencyLeavesASlowServerAndComesBack(t *testing.T) {
 }
 
 func TestLatencyPrefersTheFaster(t *testing.T) {
-	servers := alike(4)
+	servers := alike(4, false)
 	servers[0].start = 20 * time.Millisecond
 	s := newSimulation(fastest(), servers...)
 	s.pour(4000, 20, func() *job { return &job{prompt: 500, output: 1} })
@@ -66,14 +70,18 @@ func TestLatencyPrefersTheFaster(t *testing.T) {
 
 // A server that refuses at once has the shortest answers of all.
 func TestLatencyDoesNotTakeFailuresForFast(t *testing.T) {
-	for _, n := range []int{3, 20} {
-		servers := alike(n)
+	for _, test := range []struct {
+		n     int
+		whole bool
+	}{{3, false}, {20, false}, {3, true}, {20, true}} {
+		n := test.n
+		servers := alike(n, test.whole)
 		servers[0].fails = true
 		s := newSimulation(fastest(), servers...)
 		s.pour(5000, float64(10*n), func() *job { return &job{prompt: 500, output: 20} })
 		s.run()
 		if got := share(s.to, "0"); got > 0.1/float64(n)+0.01 {
-			t.Errorf("%d servers: got %.3f of the requests for the one that fails, want next to none", n, got)
+			t.Errorf("%d servers, whole answers %v: got %.3f of the requests for the one that fails, want next to none", n, test.whole, got)
 		}
 		s.checkIdle(t)
 	}
@@ -82,7 +90,7 @@ func TestLatencyDoesNotTakeFailuresForFast(t *testing.T) {
 // A server that reads slowly is none for long prompts, and as good as others for
 // short ones.
 func TestLatencyByPromptSize(t *testing.T) {
-	servers := alike(2)
+	servers := alike(2, false)
 	servers[0].perPrompt, servers[1].perPrompt = time.Millisecond, 100*time.Microsecond
 	servers[0].start = 20 * time.Millisecond
 	s := newSimulation(fastest(), servers...)

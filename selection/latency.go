@@ -48,8 +48,9 @@ type Answer struct {
 	FirstToken, Took time.Duration
 }
 
-// Served takes in a good answer. Of one that came whole what is not needed for the
-// first token is divided by its tokens; without any it is all first token.
+// Served takes in a good answer. Of one that came whole what is expected for the first
+// token, at most half, is the first token's, and the rest is divided by its tokens;
+// without any it is all first token.
 func (l *Latency) Served(now time.Time, a Answer) {
 	first := &l.first[sizeOf(a.Prompt)]
 	switch {
@@ -59,9 +60,13 @@ func (l *Latency) Served(now time.Time, a Answer) {
 			l.perToken.add(now, (a.Took-a.FirstToken).Seconds()/float64(a.Output-1))
 		}
 	case a.Output > 0:
-		expected, _ := l.firstToken(now, a.Prompt)
 		whole := a.Took.Seconds()
-		l.perToken.add(now, (whole-min(expected, whole/2))/float64(a.Output))
+		expected, _ := l.firstToken(now, a.Prompt)
+		if expected > whole/2 {
+			expected = whole / 2
+			first.add(now, expected)
+		}
+		l.perToken.add(now, (whole-expected)/float64(a.Output))
 	default:
 		first.add(now, a.Took.Seconds())
 	}
@@ -93,6 +98,8 @@ func (l *Latency) Failed(now time.Time, promptTokens int, took time.Duration) {
 			p.raise(now, min(slow, failureCap.Seconds()))
 		}
 	}
+	value, _ := l.perToken.value(now) // all that is known where answers come whole
+	l.perToken.raise(now, min(2*value, failureCap.Seconds()))
 }
 
 // FirstToken is the time until the first token that is expected for a prompt of so

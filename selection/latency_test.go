@@ -75,7 +75,7 @@ func TestLatencyOfTokens(t *testing.T) {
 		{"a stream of unknown length", 0, Answer{FirstToken: time.Second, Took: 11 * time.Second}, time.Second, 0},
 		{"whole, with nothing known", 0, Answer{Took: 10 * time.Second, Output: 100}, 0, 100 * time.Millisecond},
 		{"whole, with the first token known", 2 * time.Second, Answer{Took: 12 * time.Second, Output: 100}, 2 * time.Second, 100 * time.Millisecond},
-		{"whole, sooner than the first token", 8 * time.Second, Answer{Took: 4 * time.Second, Output: 100}, 8 * time.Second, 20 * time.Millisecond},
+		{"whole, sooner than the first token", 8 * time.Second, Answer{Took: 4 * time.Second, Output: 100}, 8 * time.Second, 20 * time.Millisecond}, // faster by and by
 		{"no tokens", 0, Answer{Took: 3 * time.Second}, 3 * time.Second, 0},
 		{"nonsense", 0, Answer{FirstToken: -1, Took: -1, Output: -1}, 0, 0},
 		{"a stream that ends before it begins", 0, Answer{FirstToken: 2 * time.Second, Took: time.Second, Output: 100}, 2 * time.Second, 0},
@@ -113,6 +113,12 @@ func TestFailuresCountAsSlow(t *testing.T) {
 	l.Failed(noon, 100, 30*time.Second)
 	if got := first(100); !near(got, 30*time.Second) {
 		t.Errorf("a timeout: got %v, want 30s", got)
+	}
+	l.Served(noon, Answer{Prompt: 100, Took: 40 * time.Second, Output: 1000})
+	before, _ := l.PerToken(noon)
+	l.Failed(noon, 100, time.Millisecond)
+	if after, _ := l.PerToken(noon); before == 0 || !near(after, 2*before) {
+		t.Errorf("got %v a token, want twice the %v", after, before)
 	}
 	for range 100 {
 		l.Failed(noon, 100, time.Hour)

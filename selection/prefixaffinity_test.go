@@ -100,7 +100,7 @@ func TestPrefixAffinitySimulation(t *testing.T) {
 		t.Run(fmt.Sprintf("%d servers, %v chats a second", test.servers, test.perSecond), func(t *testing.T) {
 			run := func(strategy Strategy) *simulation {
 				s := newSimulation(strategy, caching(test.servers)...)
-				s.chats(1000, test.perSecond)
+				s.chats(600, test.perSecond)
 				s.run()
 				s.checkIdle(t)
 				return s

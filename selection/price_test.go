@@ -50,7 +50,7 @@ func TestCheapestPicks(t *testing.T) {
 // it has no room for.
 func TestCostSimulation(t *testing.T) {
 	run := func(strategy Strategy) (s *simulation, cost float64) {
-		servers := alike(3)
+		servers := alike(3, false)
 		servers[0].Price, servers[0].MaxParallel = &Price{0, 0}, 5
 		servers[1].Price, servers[1].MaxParallel = &Price{1, 3}, 5
 		servers[2].Price = &Price{10, 30}

@@ -13,9 +13,11 @@ import (
 type Share uint8
 
 const (
+	// ByWeight, ByRPM and ByTPM are by these fields of a Candidate.
 	ByWeight Share = iota
 	ByRPM
 	ByTPM
+	// Evenly is the same share for all.
 	Evenly
 )
 

@@ -154,3 +154,23 @@ func TestStrategiesUnderConcurrency(t *testing.T) {
 		})
 	}
 }
+
+func TestPickAllocatesNothing(t *testing.T) {
+	for name, strategy := range everyStrategy(nil) {
+		for _, n := range []int{2, 100} {
+			all := busyCandidates(n)
+			prompt := new(Prompt)
+			prompt.Reset(reading{{1, 100}, {2, 200}})
+			prompt.Prefixes()
+			q := &Query{Now: noon, Tokens: 1000, Prompt: prompt}
+			if got := testing.AllocsPerRun(100, func() {
+				c := strategy.Pick(q, all)
+				if w, ok := strategy.(Watcher); ok {
+					w.Sent(q, c)
+				}
+			}); got > 0 {
+				t.Errorf("%s, %d candidates: got %v allocations, want 0", name, n, got)
+			}
+		}
+	}
+}

@@ -94,7 +94,7 @@ func (s *simulation) pour(n int, perSecond float64, make func() *job) {
 func (s *simulation) send(j *job) {
 	var prompt Prompt
 	prompt.Reset(j.blocks)
-	q := &Query{Now: s.now, Tokens: j.prompt, Stream: true, Prompt: &prompt}
+	q := &Query{Now: s.now, Tokens: j.prompt, Stream: !s.servers[0].whole, Prompt: &prompt}
 	j.arrived = s.now
 	usable := q.Filter(s.usable[:0], s.all)
 	s.usable = usable
@@ -128,6 +128,7 @@ type server struct {
 	// perPrompt and perOutput are the times for a token; start comes on top.
 	start, perPrompt, perOutput time.Duration
 	fails                       bool // at once
+	whole                       bool // answers come whole
 	cache                       *cache
 	line                        []*job
 	busy                        int
@@ -162,9 +163,13 @@ func (v *server) next(s *simulation) {
 	v.read += j.prompt
 	v.served++
 	s.after(v.start+time.Duration(unread)*v.perPrompt, func() {
-		j.carried.Answered()
 		first := s.now.Sub(j.arrived)
 		s.took = append(s.took, first)
+		if v.whole {
+			first = 0
+		} else {
+			j.carried.Answered()
+		}
 		s.after(time.Duration(j.output)*v.perOutput, func() {
 			v.busy--
 			v.Latency.Served(s.now, Answer{Prompt: j.prompt, Output: int64(j.output), FirstToken: first, Took: s.now.Sub(j.arrived)})
@@ -212,12 +217,13 @@ func share(to []string, id string) float64 {
 	return float64(n) / float64(max(len(to), 1))
 }
 
-// alike are n servers with a first token after 100 ms and room for all.
-func alike(n int) (servers []*server) {
+// alike are n servers with a first token after 100 ms and room for all; their
+// answers are streams, or come whole.
+func alike(n int, whole bool) (servers []*server) {
 	for i := range n {
 		servers = append(servers, &server{
 			Candidate: candidate(fmt.Sprint(i)), places: 1000,
-			start: 100 * time.Millisecond, perOutput: 2 * time.Millisecond,
+			start: 100 * time.Millisecond, perOutput: 2 * time.Millisecond, whole: whole,
 		})
 	}
 	return servers
