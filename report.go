@@ -11,9 +11,9 @@ import (
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
 
-// report makes the request's fate available as placeholders, and logs what
-// somebody should know: that it failed, or that its stream had malformed events.
-func (h *Handler) report(repl *caddy.Replacer, req *engine.Request, res *engine.Result, dropped int) {
+// report makes the request's fate available as placeholders, and logs that it
+// failed.
+func (h *Handler) report(repl *caddy.Replacer, req *engine.Request, res *engine.Result) {
 	result := *res
 	model := req.Model
 	repl.Map(func(key string) (any, bool) {
@@ -27,7 +27,7 @@ func (h *Handler) report(repl *caddy.Replacer, req *engine.Request, res *engine.
 		case "pool":
 			return result.Pool.Name, true
 		case "deployment":
-			return result.Deployment, true
+			return result.Deployment(), true
 		case "attempts":
 			return result.Attempts, true
 		case "fallbacks":
@@ -40,10 +40,6 @@ func (h *Handler) report(repl *caddy.Replacer, req *engine.Request, res *engine.
 		}
 		return nil, false
 	})
-	if dropped > 0 {
-		h.logger.Warn("malformed events dropped from a stream",
-			zap.String("pool", res.Pool.Name), zap.String("deployment", res.Deployment), zap.Int("events", dropped))
-	}
 	if res.Class != retry.None && res.Class != retry.Canceled {
 		h.logger.Warn("request failed",
 			zap.String("model", model), zap.String("pool", res.Pool.Name),
@@ -59,6 +55,10 @@ type observer struct{ logger *zap.Logger }
 func (o observer) Attempted(a *engine.Attempt, out engine.Outcome, effect health.Effect) {
 	if effect.Recovered {
 		o.logger.Info("deployment recovered", zap.String("pool", a.Target.Pool.Name), zap.String("deployment", a.Candidate.ID))
+	}
+	if out.Dropped > 0 {
+		o.logger.Warn("malformed events dropped from a stream",
+			zap.String("pool", a.Target.Pool.Name), zap.String("deployment", a.Candidate.ID), zap.Int("events", out.Dropped))
 	}
 	if out.Class == retry.None || out.Class == retry.Canceled {
 		return
