@@ -113,7 +113,7 @@ func (a *App) Cleanup() error {
 // nothing.
 func (a *App) Store() state.Store { return a.store }
 
-// Add enters a handler of this config, so that the admin API finds it.
+// Add enters a handler of this config that is set up, so that its status is shown.
 func (a *App) Add(h *Handler) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -141,7 +141,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app.(*App)
-	h.app.Add(h)
 	directory := &h.router.Directory
 	for _, pool := range h.Pools {
 		if err := pool.Provision(ctx, h.Policy); err != nil {
@@ -152,7 +151,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 	h.router.Observer = observer{h.logger}
-	return h.connect()
+	if err := h.connect(); err != nil {
+		return err
+	}
+	h.app.Add(h) // at last: its status may be asked for from now on
+	return nil
 }
 
 // connect resolves the names of fallback pools.
