@@ -146,6 +146,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		if err := pool.Provision(ctx, h.Policy); err != nil {
 			return err
 		}
+		pool.CountIn(h.app.metrics.Metrics)
 		if name, ok := directory.Add(pool.Engine(), pool.Aliases...); !ok {
 			return fmt.Errorf("two pools are called %q", name)
 		}
@@ -154,6 +155,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.connect(); err != nil {
 		return err
 	}
+	h.expectFallbacks()
 	h.app.Add(h) // at last: its status may be asked for from now on
 	return nil
 }

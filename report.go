@@ -9,11 +9,13 @@ import (
 	"github.com/llmrouter/caddy-llm-router/health"
 	"github.com/llmrouter/caddy-llm-router/internal/engine"
 	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/upstreams"
 )
 
 // report makes the request's fate available as placeholders, and logs that it
 // failed.
 func (h *Handler) report(repl *caddy.Replacer, req *engine.Request, res *engine.Result) {
+	countRequest(res)
 	result := *res
 	model := req.Model
 	repl.Map(func(key string) (any, bool) {
@@ -53,6 +55,7 @@ type observer struct{ logger *zap.Logger }
 
 // Attempted logs failed attempts and what they did to the deployment.
 func (o observer) Attempted(a *engine.Attempt, out engine.Outcome, effect health.Effect) {
+	countAttempt(a, &out, effect)
 	if effect.Recovered {
 		o.logger.Info("deployment recovered", zap.String("pool", a.Target.Pool.Name), zap.String("deployment", a.Candidate.ID))
 	}
@@ -76,5 +79,6 @@ func (o observer) Attempted(a *engine.Attempt, out engine.Outcome, effect health
 
 // FellBack logs a move to another pool.
 func (o observer) FellBack(from *engine.Pool, to engine.Target, because retry.Class) {
+	upstreams.CountersOf(from).FellBack(upstreams.CountersOf(to.Pool), because)
 	o.logger.Info("falling back", zap.String("from", from.Name), zap.String("to", to.Pool.Name), zap.String("error_class", because.String()))
 }

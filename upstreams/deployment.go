@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/llmrouter/caddy-llm-router/health"
+	"github.com/llmrouter/caddy-llm-router/internal/metrics"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
 
@@ -120,6 +121,7 @@ type Deployment struct {
 	described bool                 // the transport uses placeholders about its upstream
 	candidate *selection.Candidate
 	held      held     // its entry of states
+	counters  counted[*metrics.Deployment]
 	verdict   *verdict // nil without active health checks
 }
 
@@ -214,6 +216,7 @@ func (d *Deployment) cleanup() error {
 	if d == nil {
 		return nil
 	}
+	d.counters.release()
 	err := d.held.release()
 	if d.proxy != nil {
 		err = errors.Join(err, d.proxy.Cleanup())

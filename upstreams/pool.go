@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/llmrouter/caddy-llm-router/internal/engine"
+	"github.com/llmrouter/caddy-llm-router/internal/metrics"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
 
@@ -34,6 +35,7 @@ type Pool struct {
 	effective Policy
 	engine    *engine.Pool
 	held      held // its entry of states
+	counters  counted[*metrics.Pool]
 }
 
 // Provision sets up the pool and its deployments; what the pool's policy leaves
@@ -73,6 +75,7 @@ func (p *Pool) Provision(ctx caddy.Context, defaults Policy) error {
 	p.shareWeights()
 	p.engine = engine.NewPool(p.Name, candidates)
 	p.engine.Policy = p.effective.engine()
+	p.engine.Upstream = p
 	var err error
 	if p.engine.Queue, err = p.takeQueue(); err != nil {
 		return fmt.Errorf("pool %q: %w", p.Name, err)
@@ -146,6 +149,7 @@ func (p *Pool) Cleanup() error {
 	if p == nil {
 		return nil
 	}
+	p.counters.release()
 	errs := []error{p.held.release()}
 	for _, d := range p.Deployments {
 		errs = append(errs, d.cleanup())
