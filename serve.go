@@ -68,7 +68,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	x := upstreams.NewExchange(w, r, body, &facts, form)
 	defer x.Close()
 	result := h.router.Serve(r.Context(), route, req, x)
-	h.report(repl, req, &result)
+	h.report(r, repl, req, &result)
 	if result.Class == retry.None {
 		return nil
 	}
@@ -93,7 +93,7 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *cad
 	}
 	x := upstreams.NewUpgrade(w, r)
 	result := h.router.Serve(r.Context(), route, req, x)
-	h.report(repl, req, &result)
+	h.report(r, repl, req, &result)
 	switch {
 	case result.Class == retry.None:
 		return nil

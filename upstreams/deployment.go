@@ -121,6 +121,7 @@ type Deployment struct {
 	described bool                 // the transport uses placeholders about its upstream
 	candidate *selection.Candidate
 	held      held     // its entry of states
+	notices   *notices // of the same entry
 	counters  counted[*metrics.Deployment]
 	verdict   *verdict // nil without active health checks
 }
