@@ -1,6 +1,7 @@
 package llmrouter
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -32,6 +33,8 @@ type App struct {
 	unlook func()
 	logger *zap.Logger
 
+	metrics heldMetrics
+
 	mu       sync.Mutex // protects what follows
 	handlers []*Handler
 }
@@ -54,9 +57,20 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision takes the store that fits the config. It does not connect.
+// Provision takes the store that fits the config, and the metrics. It does not
+// connect.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
+	if err := a.takeStore(); err != nil {
+		return err
+	}
+	if err := a.provisionMetrics(ctx); err != nil { // last: they may be asked for from now on
+		return fmt.Errorf("metrics: %w", err)
+	}
+	return nil
+}
+
+func (a *App) takeStore() error {
 	a.store = state.Alone{}
 	if a.Redis == nil {
 		return nil
@@ -99,21 +113,22 @@ func (a *App) Stop() error {
 	return nil
 }
 
-// Cleanup releases the store if it was taken.
+// Cleanup releases the store if it was taken, and the metrics.
 func (a *App) Cleanup() error {
+	err := a.metrics.release()
 	if !a.taken {
-		return nil
+		return err
 	}
 	a.taken = false
-	_, err := stores.Delete(a.key)
-	return err
+	_, gone := stores.Delete(a.key)
+	return errors.Join(err, gone)
 }
 
 // Store is what deployments share through; of a lone instance, one that shares
 // nothing.
 func (a *App) Store() state.Store { return a.store }
 
-// Add enters a handler of this config, so that the admin API finds it.
+// Add enters a handler of this config that is set up, so that its status is shown.
 func (a *App) Add(h *Handler) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

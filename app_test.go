@@ -153,6 +153,19 @@ func TestOutagesAreLoggedOnce(t *testing.T) {
 	}
 }
 
+func TestStatusTellsWhetherRedisAnswers(t *testing.T) {
+	s := caddyharness.Load(t, appConfig(`{}`, ""))
+	if got := runningApp(t).Status(time.Now()).Redis; got != nil {
+		t.Errorf("got %+v without a Redis, want nothing", got)
+	}
+	server := redistest.Start(t)
+	s.Reload(t, appConfig(fmt.Sprintf(`{"redis":{"urls":[%q]}}`, server.URL()), ""))
+	up := func() bool { return runningApp(t).Status(time.Now()).Redis.Up }
+	redistest.WaitFor(t, "Redis to be up", up)
+	server.Kill()
+	redistest.WaitFor(t, "Redis to be down", func() bool { return !up() })
+}
+
 // A config is checked without a connection.
 func TestValidatingDoesNotConnect(t *testing.T) {
 	server := redistest.Start(t)

@@ -46,6 +46,14 @@ func init() {
 // `{http.llm_router.attempts}` | The number of round trips made
 // `{http.llm_router.fallbacks}` | The number of pools left behind
 // `{http.llm_router.error_class}` | What went wrong last; empty when the client got its answer
+// `{http.llm_router.ttft_ms}` | The time to the first content of a stream, in milliseconds; empty for any other answer
+// `{http.llm_router.input_tokens}` | The tokens of the prompt, over all attempts that have cost anything; empty while unknown, as are the next three
+// `{http.llm_router.output_tokens}` | The tokens of the answer, over all attempts that have cost anything
+// `{http.llm_router.cached_tokens}` | The input tokens that came from a cache
+// `{http.llm_router.reasoning_tokens}` | The output tokens that were reasoning
+// `{http.llm_router.usage}` | How the tokens are known: `reported`, `estimated` or `unknown`
+//
+// The access log has the same as fields of `llm_router`.
 type Handler struct {
 	// The model that a request asks for; placeholders are replaced for each
 	// request. Default: `model` in the body, JSON or form, or in the query.
@@ -148,18 +156,23 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app.(*App)
-	h.app.Add(h)
 	directory := &h.router.Directory
 	for _, pool := range h.Pools {
 		if err := pool.Provision(ctx, h.Policy, h.app.Store()); err != nil {
 			return err
 		}
+		pool.CountIn(h.app.metrics.Metrics)
 		if name, ok := directory.Add(pool.Engine(), pool.Aliases...); !ok {
 			return fmt.Errorf("two pools are called %q", name)
 		}
 	}
 	h.router.Observer = observer{h.logger}
-	return h.connect()
+	if err := h.connect(); err != nil {
+		return err
+	}
+	h.expectFallbacks()
+	h.app.Add(h) // at last: its status may be asked for from now on
+	return nil
 }
 
 // connect resolves the names of fallback pools.

@@ -17,7 +17,7 @@ import (
 // What needs a whole Caddy is in internal/wholepath; here is the module alone.
 
 // provision loads the handler from JSON, as Caddy does.
-func provision(t *testing.T, config string) (caddyhttp.MiddlewareHandler, error) {
+func provision(t testing.TB, config string) (caddyhttp.MiddlewareHandler, error) {
 	t.Helper()
 	parent, err := caddy.ProvisionContext(&caddy.Config{})
 	if err != nil {

@@ -1,7 +1,7 @@
 package llmrouter
 
 import (
-	"strings"
+	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -9,64 +9,38 @@ import (
 	"github.com/llmrouter/caddy-llm-router/health"
 	"github.com/llmrouter/caddy-llm-router/internal/engine"
 	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/upstreams"
 )
 
-// report makes the request's fate available as placeholders, and logs what
-// somebody should know: that it failed, or that its stream had malformed events.
-func (h *Handler) report(repl *caddy.Replacer, req *engine.Request, res *engine.Result, dropped int) {
-	result := *res
-	model := req.Model
-	repl.Map(func(key string) (any, bool) {
-		name, ok := strings.CutPrefix(key, "http.llm_router.")
-		if !ok {
-			return nil, false
-		}
-		switch name {
-		case "model":
-			return model, true
-		case "pool":
-			return result.Pool.Name, true
-		case "deployment":
-			return result.Deployment, true
-		case "attempts":
-			return result.Attempts, true
-		case "fallbacks":
-			return result.Fallbacks, true
-		case "error_class":
-			if result.Class == retry.None {
-				return "", true
-			}
-			return result.Class.String(), true
-		}
-		return nil, false
-	})
-	if dropped > 0 {
-		h.logger.Warn("malformed events dropped from a stream",
-			zap.String("pool", res.Pool.Name), zap.String("deployment", res.Deployment), zap.Int("events", dropped))
-	}
+// report counts how the request has ended, shows its fate to placeholders and the
+// access log, and logs it when it has failed.
+func (h *Handler) report(r *http.Request, repl *caddy.Replacer, req *engine.Request, res *engine.Result) {
+	countRequest(res)
+	(&fate{req.Model, *res}).show(r, repl)
 	if res.Class != retry.None && res.Class != retry.Canceled {
 		h.logger.Warn("request failed",
-			zap.String("model", model), zap.String("pool", res.Pool.Name),
+			zap.String("model", loggable(req.Model)), zap.String("pool", res.Pool.Name),
 			zap.String("error_class", res.Class.String()), zap.Bool("unavailable", res.Unavailable),
 			zap.Int("attempts", res.Attempts), zap.Int("fallbacks", res.Fallbacks), zap.Duration("retry_after", res.Wait))
 	}
 }
 
-// observer writes what happens to requests into the log.
+// observer counts what happens to requests, and writes it into the log where
+// somebody should know.
 type observer struct{ logger *zap.Logger }
 
-// Attempted logs failed attempts and what they did to the deployment.
+// Attempted counts attempts, and logs failed ones and what they did to the
+// deployment.
 func (o observer) Attempted(a *engine.Attempt, out engine.Outcome, effect health.Effect) {
+	countAttempt(a, &out, effect)
+	o.notice(a, &out)
 	if effect.Recovered {
-		o.logger.Info("deployment recovered", zap.String("pool", a.Target.Pool.Name), zap.String("deployment", a.Candidate.ID))
+		o.logger.Info("deployment recovered", where(a)...)
 	}
 	if out.Class == retry.None || out.Class == retry.Canceled {
 		return
 	}
-	fields := []zap.Field{
-		zap.String("pool", a.Target.Pool.Name), zap.String("deployment", a.Candidate.ID),
-		zap.String("error_class", out.Class.String()), zap.Int("attempt", a.Number), zap.Error(out.Err),
-	}
+	fields := append(where(a), zap.String("error_class", out.Class.String()), zap.Int("attempt", a.Number), zap.Error(out.Err))
 	if effect.Cooled {
 		o.logger.Warn("attempt failed, deployment cools down", append(fields, zap.Duration("cooldown", effect.For))...)
 		return
@@ -74,7 +48,26 @@ func (o observer) Attempted(a *engine.Attempt, out engine.Outcome, effect health
 	o.logger.Info("attempt failed", fields...)
 }
 
-// FellBack logs a move to another pool.
+// notice logs what is odd about answers: malformed events, and once for each
+// deployment what hinders the account of their tokens.
+func (o observer) notice(a *engine.Attempt, out *engine.Outcome) {
+	if out.Dropped > 0 {
+		o.logger.Warn("malformed events dropped from a stream", append(where(a), zap.Int("events", out.Dropped))...)
+	}
+	switch upstreams.DeploymentOf(a.Candidate).Notice(a, out) {
+	case upstreams.InvalidAccount:
+		o.logger.Warn("the usage in an answer cannot be believed; its tokens are not known", where(a)...)
+	case upstreams.SilentStream:
+		o.logger.Warn("a stream has not told its usage, so that tpm goes by estimates; write `usage_in_stream on` to ask for it", where(a)...)
+	}
+}
+
+func where(a *engine.Attempt) []zap.Field {
+	return []zap.Field{zap.String("pool", a.Target.Pool.Name), zap.String("deployment", a.Candidate.ID)}
+}
+
+// FellBack counts a move to another pool and logs it.
 func (o observer) FellBack(from *engine.Pool, to engine.Target, because retry.Class) {
+	upstreams.CountersOf(from).FellBack(upstreams.CountersOf(to.Pool), because)
 	o.logger.Info("falling back", zap.String("from", from.Name), zap.String("to", to.Pool.Name), zap.String("error_class", because.String()))
 }

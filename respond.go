@@ -19,6 +19,19 @@ import (
 // statusClientClosed is what Caddy logs for a client that went away.
 const statusClientClosed = 499
 
+// refuse answers a request that comes to no pool, and counts it.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e api.Error) error {
+	because := retry.BadRequest
+	switch e.Status {
+	case http.StatusNotFound:
+		because = retry.NotFound
+	case http.StatusRequestTimeout:
+		because = retry.Timeout
+	}
+	h.app.metrics.Refused(because)
+	return refuse(w, r, e)
+}
+
 // refuse answers with an error of the router's own that trying again does not
 // mend.
 func refuse(w http.ResponseWriter, r *http.Request, e api.Error) error {

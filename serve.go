@@ -40,11 +40,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return passOn(w, r, next, body)
 	}
 	if err != nil {
-		return refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
+		return h.refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
 	}
 	model, ok := h.model(r, repl, facts.Model)
 	if !ok {
-		return refuse(w, r, twoQueryModels)
+		return h.refuse(w, r, twoQueryModels)
 	}
 	req := h.request(r, repl, model)
 	route, ok := h.router.Resolve(model, req.Team)
@@ -52,15 +52,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case (!ok || model == "") && h.UnknownModel == nextUnknown:
 		return passOn(w, r, next, body)
 	case model == "":
-		return refuse(w, r, noModel)
+		return h.refuse(w, r, noModel)
 	case !ok:
-		return refuse(w, r, unknownModel(model))
+		return h.refuse(w, r, unknownModel(model))
 	case climbs(r.URL.Path):
-		return refuse(w, r, pathClimbs)
+		return h.refuse(w, r, pathClimbs)
 	}
 	if h.options != 0 && !form {
 		if body, err = h.takeOptions(r, body, &facts, req, route.Target.Pool.Name); err != nil {
-			return refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
+			return h.refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
 		}
 	}
 	req.PromptTokens, req.Prompt, req.Stream = facts.PromptTokens(), body.Prompt(&facts), streams(r, &facts)
@@ -68,7 +68,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	x := upstreams.NewExchange(w, r, body, &facts, form)
 	defer x.Close()
 	result := h.router.Serve(r.Context(), route, req, x)
-	h.report(repl, req, &result, x.Dropped())
+	h.report(r, repl, req, &result)
 	if result.Class == retry.None {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, next caddyhttp.Handler) error {
 	model, ok := h.model(r, repl, "")
 	if !ok {
-		return refuse(w, r, twoQueryModels)
+		return h.refuse(w, r, twoQueryModels)
 	}
 	req := h.request(r, repl, model)
 	route, ok := h.router.Resolve(model, req.Team)
@@ -87,13 +87,13 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *cad
 	case model == "", !ok && h.UnknownModel == nextUnknown:
 		return next.ServeHTTP(w, r)
 	case !ok:
-		return refuse(w, r, unknownModel(model))
+		return h.refuse(w, r, unknownModel(model))
 	case climbs(r.URL.Path):
-		return refuse(w, r, pathClimbs)
+		return h.refuse(w, r, pathClimbs)
 	}
 	x := upstreams.NewUpgrade(w, r)
 	result := h.router.Serve(r.Context(), route, req, x)
-	h.report(repl, req, &result, 0)
+	h.report(r, repl, req, &result)
 	switch {
 	case result.Class == retry.None:
 		return nil
@@ -137,16 +137,17 @@ func (h *Handler) refuseBody(w http.ResponseWriter, r *http.Request, err error) 
 		if tooLarge != nil {
 			limit = min(limit, tooLarge.Limit)
 		}
-		return refuse(w, r, api.Error{
+		return h.refuse(w, r, api.Error{
 			Status:  http.StatusRequestEntityTooLarge,
 			Message: "The request body is larger than " + strconv.FormatInt(limit, 10) + " bytes.", Code: "request_too_large",
 		})
 	// Before the context's end: Go's server ends the context after any failed read.
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refuse(w, r, api.Error{Status: http.StatusRequestTimeout, Message: "The request body did not arrive in time.", Code: "request_timeout"})
+		return h.refuse(w, r, api.Error{Status: http.StatusRequestTimeout, Message: "The request body did not arrive in time.", Code: "request_timeout"})
 	case r.Context().Err() != nil, errors.Is(err, context.Canceled), errors.Is(err, io.ErrUnexpectedEOF):
+		h.app.metrics.Refused(retry.Canceled)
 		w.WriteHeader(statusClientClosed)
 		return nil
 	}
-	return refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: "The request body could not be read."})
+	return h.refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: "The request body could not be read."})
 }

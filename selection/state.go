@@ -30,6 +30,8 @@ type State struct {
 
 	requests atomic.Int64
 	failures atomic.Int64
+	input    atomic.Int64 // tokens
+	output   atomic.Int64
 	inFlight atomic.Int64
 	inARow   atomic.Int32 // failures since the last good answer
 	failedAt atomic.Int64 // when the latest was, in Unix nanoseconds

@@ -21,6 +21,8 @@ type account struct {
 	began, complete bool
 	// first is the time from the start of the attempt to its first content.
 	first time.Duration
+	// dropped counts the events whose data was not JSON.
+	dropped int
 }
 
 // observe takes note of an event of the answer's stream.
@@ -68,7 +70,7 @@ func (x *Exchange) wholeCame() {
 // ends, it ends here, and once.
 func (x *Exchange) accounted(out engine.Outcome) engine.Outcome {
 	a := &x.account
-	out.Streamed, out.FirstToken = a.stream != nil, a.first
+	out.Streamed, out.FirstToken, out.Dropped = a.stream != nil, a.first, a.dropped
 	said, nonsense := a.said.Usage()
 	switch {
 	case out.Class == retry.None && out.Streamed && x.stream.raw:

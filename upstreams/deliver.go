@@ -54,7 +54,7 @@ func (x *Exchange) deliverStream(ctx context.Context, a *engine.Attempt) engine.
 		mark := x.observe(ev)
 		switch {
 		case mark.Kind == sse.Invalid:
-			s.dropped++
+			x.account.dropped++
 			continue
 		case mark.UsageOnly && x.hidesUsage:
 			continue
@@ -86,7 +86,7 @@ func (x *Exchange) deliverEnd() engine.Outcome {
 		if err == nil {
 			switch mark := x.observe(ev); {
 			case mark.Kind == sse.Invalid:
-				s.dropped++
+				x.account.dropped++
 			case mark.UsageOnly && x.hidesUsage:
 			default:
 				_, err = x.w.Write(ev.Raw)

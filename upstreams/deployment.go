@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/llmrouter/caddy-llm-router/health"
+	"github.com/llmrouter/caddy-llm-router/internal/metrics"
 	"github.com/llmrouter/caddy-llm-router/internal/state"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
@@ -126,6 +127,8 @@ type Deployment struct {
 	candidate *selection.Candidate
 	held      held     // its entry of states
 	sharing   sharing  // with other instances
+	notices   *notices // of the same entry
+	counters  counted[*metrics.Deployment]
 	verdict   *verdict // nil without active health checks
 }
 
@@ -226,6 +229,7 @@ func (d *Deployment) cleanup() error {
 		return nil
 	}
 	d.sharing.end()
+	d.counters.release()
 	err := d.held.release()
 	if d.proxy != nil {
 		err = errors.Join(err, d.proxy.Cleanup())

@@ -173,4 +173,4 @@ func judged(d *Deployment, class retry.Class, header http.Header, body []byte) e
 	}
 }
 
-func deploymentOf(a *engine.Attempt) *Deployment { return a.Candidate.Upstream.(*Deployment) }
+func deploymentOf(a *engine.Attempt) *Deployment { return DeploymentOf(a.Candidate) }

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/llmrouter/caddy-llm-router/internal/engine"
+	"github.com/llmrouter/caddy-llm-router/internal/metrics"
 	"github.com/llmrouter/caddy-llm-router/internal/state"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
@@ -35,6 +36,7 @@ type Pool struct {
 	effective Policy
 	engine    *engine.Pool
 	held      held // its entry of states
+	counters  counted[*metrics.Pool]
 }
 
 // Provision sets up the pool and its deployments; what the pool's policy leaves
@@ -75,6 +77,7 @@ func (p *Pool) Provision(ctx caddy.Context, defaults Policy, store state.Store) 
 	p.shareWeights()
 	p.engine = engine.NewPool(p.Name, candidates)
 	p.engine.Policy = p.effective.engine()
+	p.engine.Upstream = p
 	var err error
 	if p.engine.Queue, err = p.takeQueue(); err != nil {
 		return fmt.Errorf("pool %q: %w", p.Name, err)
@@ -148,6 +151,7 @@ func (p *Pool) Cleanup() error {
 	if p == nil {
 		return nil
 	}
+	p.counters.release()
 	errs := []error{p.held.release()}
 	for _, d := range p.Deployments {
 		errs = append(errs, d.cleanup())

@@ -19,7 +19,10 @@ import (
 var states = caddy.NewUsagePool()
 
 // deploymentState is a deployment's entry in states.
-type deploymentState struct{ selection.State }
+type deploymentState struct {
+	selection.State
+	notices notices
+}
 
 // Destruct implements caddy.Destructor.
 func (*deploymentState) Destruct() error { return nil }
@@ -59,7 +62,9 @@ func (d *Deployment) takeState(pool string) (*selection.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &entry.(*deploymentState).State, nil
+	state := entry.(*deploymentState)
+	d.notices = &state.notices
+	return &state.State, nil
 }
 
 // takeQueue gets hold of the pool's queue, when its deployments are known.

@@ -34,8 +34,6 @@ type stream struct {
 	transcript *sse.Transcript
 	// closing is the event that ends the client's stream when nothing goes on.
 	closing []byte
-	// dropped counts the events whose data was not JSON.
-	dropped int
 }
 
 // source is the body of a stream. It is silent only while a read waits: a large
@@ -100,7 +98,7 @@ func (x *Exchange) holdStream(ctx context.Context, a *engine.Attempt) engine.Out
 		mark := x.observe(ev)
 		switch {
 		case mark.Kind == sse.Invalid:
-			s.dropped++
+			x.account.dropped++
 			continue
 		case mark.Kind == sse.Error:
 			return x.errorEvent(a, ev)
@@ -165,10 +163,6 @@ func (x *Exchange) errorEvent(a *engine.Attempt, ev sse.Event) engine.Outcome {
 	}
 	return x.classified(a, class, ev.Data)
 }
-
-// Dropped is the number of events that did not reach the client because their
-// data was not JSON.
-func (x *Exchange) Dropped() int { return x.stream.dropped }
 
 // resumable tells whether another deployment's answer could go on where the
 // client is.

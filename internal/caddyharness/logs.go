@@ -40,13 +40,24 @@ func (s *Server) Logs() []Entry {
 // seconds the test fails and shows the whole log.
 func (s *Server) WaitForLog(t testing.TB, match func(Entry) bool) Entry {
 	t.Helper()
+	return s.waitForLog(t, match, 0)
+}
+
+// waitForLog waits for matching line number n, counted from 0.
+func (s *Server) waitForLog(t testing.TB, match func(Entry) bool, n int) Entry {
+	t.Helper()
 	timeout := time.After(5 * time.Second)
 	for {
 		lines, changed := s.logs.snapshot()
+		before := 0
 		for _, e := range lines {
-			if match(e) {
+			if !match(e) {
+				continue
+			}
+			if before == n {
 				return e
 			}
+			before++
 		}
 		select {
 		case <-changed:
@@ -63,13 +74,7 @@ func (s *Server) WaitForLog(t testing.TB, match func(Entry) bool) Entry {
 // AccessLog waits for access log line number n, counted from 0.
 func (s *Server) AccessLog(t testing.TB, n int) Entry {
 	t.Helper()
-	return s.WaitForLog(t, func(e Entry) bool {
-		if !strings.HasPrefix(e.Logger, "http.log.access") {
-			return false
-		}
-		n--
-		return n < 0
-	})
+	return s.waitForLog(t, func(e Entry) bool { return strings.HasPrefix(e.Logger, "http.log.access") }, n)
 }
 
 // logBuffers finds the buffer of a test by the name in its config: a module has

@@ -171,6 +171,10 @@ func (s *Server) AdminClient(t testing.TB) *http.Client {
 	return &http.Client{Transport: tr}
 }
 
+// AdminAddr is the address of the admin API, in Caddy's notation. It needs
+// WithAdmin.
+func (s *Server) AdminAddr() string { return s.adminAddr() }
+
 func (s *Server) newClient() *http.Client {
 	tr := &http.Transport{
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {

@@ -8,12 +8,17 @@ import (
 )
 
 // account settles what the attempt took of its deployment's limits, and takes
-// note of how fast and how long the answer was.
-func (w *walk) account(out Outcome) {
+// note of what it has cost, and of how fast and how long the answer was.
+func (w *walk) account(began time.Time, out Outcome) {
+	w.bill.add(out)
+	if out.Streamed && out.FirstToken > 0 && w.firstToken == 0 {
+		w.firstToken = began.Sub(w.began) + out.FirstToken
+	}
 	tokens := out.Usage.Input + out.Usage.Output
 	switch {
 	case out.Usage.State != usage.Unknown:
 		w.reservation.Settle(tokens)
+		w.turn.Candidate.Billed(out.Usage.Input, out.Usage.Output)
 	case out.Class == retry.None, out.Class == retry.Timeout, out.Class == retry.Canceled:
 		w.reservation.Keep() // the upstream was at work on it
 	default:

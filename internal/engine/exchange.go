@@ -125,6 +125,9 @@ type Outcome struct {
 	// FirstToken is the time from the start of the attempt to the first content of
 	// a stream, or to the end of any other answer; 0 is unknown.
 	FirstToken time.Duration
+	// Dropped counts the events of the attempt's stream that were taken out of it
+	// because their data was not JSON. It comes with the Usage.
+	Dropped int
 }
 
 // Exchange is a client's request on its way: it makes round trips and holds
@@ -157,8 +160,8 @@ type Result struct {
 	Class retry.Class
 	// Pool is the last pool that the request was in; nil when the model means none.
 	Pool *Pool
-	// Deployment is the id of the last deployment that was tried.
-	Deployment string
+	// Candidate is the last deployment that was tried; nil is none.
+	Candidate *selection.Candidate
 	// Attempts are the round trips made, Fallbacks the pools left behind.
 	Attempts, Fallbacks int
 	// Delivered tells that the client has the answer, or as much of it as there
@@ -173,4 +176,19 @@ type Result struct {
 	// Took is how long the request was here; of that, Upstream was spent on
 	// attempts and Waited between them.
 	Took, Upstream, Waited time.Duration
+	// FirstToken is the time from the start of the request to the first content of
+	// its stream; 0 where there was none.
+	FirstToken time.Duration
+	// Usage is what all attempts have cost together: a stream that was cut and went
+	// on elsewhere has cost both. It is Estimated when a part of it is, and Unknown
+	// when the cost of an answer is, or when nothing has cost anything.
+	Usage usage.Usage
+}
+
+// Deployment is the id of the last deployment that was tried, or empty.
+func (r *Result) Deployment() string {
+	if r.Candidate == nil {
+		return ""
+	}
+	return r.Candidate.ID
 }

@@ -17,7 +17,7 @@ func TestFailover(t *testing.T) {
 		x := script(map[string][]step{"m/first": broken, "m/also-first": broken, "m/second": broken, "m/third": broken})
 		res := serve(t.Context(), newRouter(t, m), &Request{Model: "m"}, x)
 		x.want(t, "m/first m/also-first m/second m/third")
-		if res.Attempts != 4 || res.Fallbacks != 0 || res.Deployment != "third" || res.Pool != m {
+		if res.Attempts != 4 || res.Fallbacks != 0 || res.Deployment() != "third" || res.Pool != m {
 			t.Errorf("result %+v, want 4 attempts, no fallback, the last one third of m", res)
 		}
 		if !slices.Equal(x.at, make([]time.Duration, 4)) {

@@ -24,6 +24,9 @@ type Pool struct {
 	// when another configuration is loaded.
 	Queue *queue.Queue
 
+	// Upstream is what the pool stands for, for the caller's own use.
+	Upstream any
+
 	// Fallback lists where a request goes when the pool is used up;
 	// ContextWindow and ContentPolicy where it goes when the prompt was too
 	// long or filtered.

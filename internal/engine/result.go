@@ -12,10 +12,9 @@ func (w *walk) result() Result {
 	res := Result{
 		Class: w.last.Class, Pool: w.target.Pool,
 		Attempts: w.attempts, Fallbacks: w.fallbacks, Delivered: w.delivered,
-		Took: time.Since(w.began), Upstream: w.upstream, Waited: w.waited,
-	}
-	if w.turn.Candidate != nil {
-		res.Deployment = w.turn.Candidate.ID
+		Candidate: w.turn.Candidate,
+		Took:      time.Since(w.began), Upstream: w.upstream, Waited: w.waited,
+		FirstToken: w.firstToken, Usage: w.bill.sum(),
 	}
 	if w.attempts > 0 && w.last.Class == retry.None || w.last.Class == retry.Canceled {
 		return res

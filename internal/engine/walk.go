@@ -57,6 +57,10 @@ type walk struct {
 	// recovered tells that the begin of the turn's answer has ended a cooldown.
 	recovered bool
 
+	// firstToken is when the request's first content came, since began.
+	firstToken time.Duration
+	bill       bill
+
 	tried   []*selection.Candidate // in this pool, what just failed at the end
 	usedUp  []selection.UsedUp     // as the other instances say
 	scratch []*selection.Candidate
@@ -357,7 +361,7 @@ func (w *walk) settle(c *selection.Candidate, began time.Time, out Outcome, blam
 	now := time.Now()
 	w.turn.Took = now.Sub(began)
 	w.upstream += w.turn.Took
-	w.account(out)
+	w.account(began, out)
 	var effect health.Effect
 	switch {
 	case out.Class == retry.None:

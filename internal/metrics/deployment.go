@@ -151,6 +151,14 @@ func (d *Deployment) Ended(class retry.Class, took time.Duration) {
 	}
 }
 
+// Overhead notes how much of the same request's time was the router's own, for the
+// deployment's pool.
+func (d *Deployment) Overhead(took time.Duration) {
+	if d != nil {
+		d.pool.Overhead(took)
+	}
+}
+
 // add leaves alone what a counter would panic at.
 func add(c prometheus.Counter, n int64) {
 	if n > 0 {

@@ -90,6 +90,7 @@ func count(m *Metrics, gpt, llama *Pool, east *Deployment) {
 	m.Refused(retry.NotFound)
 	gpt.Untried(retry.Overloaded, 250*time.Millisecond)
 	gpt.Overhead(time.Millisecond)
+	east.Overhead(2 * time.Millisecond)
 	gpt.FellBack(llama, retry.Timeout)
 	gpt.FellBack(llama, retry.None)
 	east.Attempted(retry.None)
@@ -127,8 +128,8 @@ var counted = map[string]float64{
 	"request_duration_seconds_sum{deployment=,pool=gpt}":          0.25,
 	"request_duration_seconds{deployment=east,pool=gpt}":          2,
 	"request_duration_seconds_sum{deployment=east,pool=gpt}":      3,
-	"overhead_seconds{pool=gpt}":                                  1,
-	"overhead_seconds_sum{pool=gpt}":                              0.001,
+	"overhead_seconds{pool=gpt}":                                  2,
+	"overhead_seconds_sum{pool=gpt}":                              0.003,
 }
 
 func TestEverythingIsCounted(t *testing.T) {

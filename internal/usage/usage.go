@@ -3,7 +3,8 @@
 // it where an answer was cut before it could say.
 package usage
 
-// State tells how a Usage is known.
+// State tells how a Usage is known. Of a sum in which nothing is Unknown, it is the
+// largest of the parts.
 type State uint8
 
 const (

@@ -2,5 +2,7 @@
 
 package wholepath
 
+const raced = false
+
 // abortPorts are the ports to compare exchanges on that are aborted.
 func abortPorts() []string { return bothPorts() }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/llmrouter/caddy-llm-router/health"
 	"github.com/llmrouter/caddy-llm-router/internal/caddyharness"
+	"github.com/llmrouter/caddy-llm-router/internal/scripted"
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
 
@@ -86,36 +87,25 @@ func same(values string) string {
 func short(d time.Duration) string { return d.String() }
 
 func TestDocumentedPlaceholdersHaveValues(t *testing.T) {
-	var fields strings.Builder
-	names := matches(`\{http\.llm_router\.([a-z_]+)\}`, readDoc(t, "docs/headers-and-errors.md"))
-	for name := range names {
-		fmt.Fprintf(&fields, "\tlog_append x_%s {http.llm_router.%s}\n", name, name)
-	}
-	s := caddyharness.Load(t, ":8080 {\n\tlog\n"+fields.String()+`
-	llm_router {
-		pool p {
-			deployment d {
-				transport llm_mock {
-					error 400 bad_request
-				}
-			}
-		}
-	}
-}
-`)
-	ask(t, s, chatPath, plain)
+	names := matches(`\{http\.llm_router\.([a-z_]+)\}`, readDoc(t, "docs/observability.md"))
+	a := scripted.New(t).Always(chatFormat.cut(chatFormat.begun("one")...))
+	s := caddyharness.Load(t, logged(alone(a, "")))
+	ask(t, s, chatPath, streamed)
 	line := s.AccessLog(t, 0)
 	for name := range names {
 		if value := line.Fields["x_"+name]; value == nil || value == "" {
 			t.Errorf("{http.llm_router.%s}: got %v, want a value", name, value)
 		}
 	}
+	if len(names) != len(placeholders) {
+		t.Errorf("got %d placeholders, want %q", len(names), placeholders)
+	}
 }
 
 // The filter of the documents keeps keys of clients out of the access log, in
 // all headers in which clients send them.
 func TestDocumentedLogFilterHidesKeys(t *testing.T) {
-	s := caddyharness.Load(t, blockWith(t, "docs/headers-and-errors.md", "format filter"))
+	s := caddyharness.Load(t, blockWith(t, "docs/observability.md", "format filter"))
 	const secret = "sk-do-not-log"
 	ask(t, s, chatPath+"?key="+secret+"&api-key="+secret, `{"model":"unknown"}`,
 		"Authorization", "Bearer "+secret, "X-Api-Key", secret, "Api-Key", secret, "X-Goog-Api-Key", secret)

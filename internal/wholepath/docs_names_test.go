@@ -229,11 +229,10 @@ func allDocs(t testing.TB) string {
 
 func TestDocumentedNamesExist(t *testing.T) {
 	code, docs := sources(t, ".", "upstreams"), allDocs(t)
-	errorsPage := readDoc(t, "docs/headers-and-errors.md")
-	for _, tt := range []struct{ what, inCode, inDocs string }{
-		{"header", `"(X-Llm-[A-Za-z-]+[a-z])"`, `(X-(?:LLM|Llm)-[A-Za-z-]+[a-z])`},
-		{"placeholder", `\x60\{http\.llm_router\.([a-z_]+)\}`, `\{http\.llm_router\.([a-z_]+)\}`},
-		{"error code", `Code: +"([a-z_]+)"`, `(?m)^\| \d{3} \| \x60([a-z_]+)\x60`},
+	for _, tt := range []struct{ what, page, inCode, inDocs string }{
+		{"header", "docs/headers-and-errors.md", `"(X-Llm-[A-Za-z-]+[a-z])"`, `(X-(?:LLM|Llm)-[A-Za-z-]+[a-z])`},
+		{"placeholder", "docs/observability.md", `\x60\{http\.llm_router\.([a-z_]+)\}`, `\{http\.llm_router\.([a-z_]+)\}`},
+		{"error code", "docs/headers-and-errors.md", `Code: +"([a-z_]+)"`, `(?m)^\| \d{3} \| \x60([a-z_]+)\x60`},
 	} {
 		want, got := matches(tt.inCode, code), matches(tt.inDocs, docs)
 		if len(want) == 0 || len(got) == 0 {
@@ -244,10 +243,10 @@ func TestDocumentedNamesExist(t *testing.T) {
 				t.Errorf("got the %s %s in the documents, which the code does not have", tt.what, name)
 			}
 		}
-		there := matches(tt.inDocs, errorsPage)
+		there := matches(tt.inDocs, readDoc(t, tt.page))
 		for name := range want {
 			if !there[name] {
-				t.Errorf("docs/headers-and-errors.md does not have the %s %s", tt.what, name)
+				t.Errorf("%s does not have the %s %s", tt.page, tt.what, name)
 			}
 		}
 	}

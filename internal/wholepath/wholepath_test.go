@@ -1,6 +1,7 @@
 package wholepath
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -114,6 +115,30 @@ func inBackground(t testing.TB, s *caddyharness.Server, path, body string) (leav
 	leave = func() { cancel(); <-ended }
 	t.Cleanup(leave)
 	return leave
+}
+
+// readUntil begins to read a stream of pool p. leave ends it, and so does the end
+// of the test.
+func readUntil(t testing.TB, s *caddyharness.Server, text string) (leave func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL(chatPath), strings.NewReader(streamed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := s.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if strings.Contains(lines.Text(), text) {
+			return cancel
+		}
+	}
+	t.Fatalf("got no %q in the stream", text)
+	return nil
 }
 
 // served checks a good answer: its text, who gave it, and after how many

@@ -1,0 +1,132 @@
+package upstreams
+
+import (
+	"encoding/json"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/llmrouter/caddy-llm-router/internal/engine"
+	"github.com/llmrouter/caddy-llm-router/internal/queue"
+	"github.com/llmrouter/caddy-llm-router/internal/status"
+	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/selection"
+)
+
+// barePool is a pool of one deployment, made without Caddy.
+func barePool(set func(*Deployment)) *Pool {
+	d := &Deployment{ID: "a", candidate: selection.NewCandidate("a", new(selection.State))}
+	set(d)
+	d.candidate.Limiter = d.candidate.Minute.Limit(d.RPM, d.TPM)
+	return &Pool{Name: "p", Deployments: []*Deployment{d}, engine: engine.NewPool("p", []*selection.Candidate{d.candidate})}
+}
+
+func TestStatusState(t *testing.T) {
+	cool := func(class retry.Class) func(*Deployment) {
+		return func(d *Deployment) { d.candidate.Cooldown.Cool(time.Now(), class, 1500*time.Microsecond) }
+	}
+	for _, tt := range []struct {
+		name   string
+		set    func(*Deployment)
+		state  status.State
+		reason string
+		left   int64
+	}{
+		{"nothing is the matter", func(*Deployment) {}, status.Healthy, "", 0},
+		{"a failure", cool(retry.Quota), status.Cooling, "quota", 2},
+		{"somebody's wish", cool(retry.None), status.Cooling, "imposed", 2},
+		{"checks come before cooldowns", func(d *Deployment) {
+			d.candidate.Healthy = func() bool { return false }
+			cool(retry.Quota)(d)
+		}, status.Unhealthy, "", 0},
+		{"both limits", func(d *Deployment) {
+			d.RPM, d.TPM = 1, 1
+			d.candidate.Minute.Limit(1, 1).Reserve(time.Now(), 5)
+		}, status.Limited, "rpm", 0},
+		{"tokens, where an answer as long as usual does not fit", func(d *Deployment) {
+			d.TPM = 100
+			d.candidate.Output.Add(60)
+			d.candidate.Minute.Limit(0, 100).Reserve(time.Now(), 50)
+		}, status.Limited, "tpm", 0},
+		{"the provider's limit, none of ours", func(d *Deployment) {
+			left := retry.Headroom{Requests: retry.Left{Known: true, Limit: 10, Reset: time.Minute}}
+			d.candidate.Headroom.Believe(time.Now(), selection.Mark{}, left)
+		}, status.Limited, "provider", 0},
+		{"limits come before places", func(d *Deployment) {
+			d.RPM, d.candidate.MaxParallel = 1, 1
+			d.candidate.Minute.Limit(1, 0).Reserve(time.Now(), 5)
+			d.candidate.Acquire()
+		}, status.Limited, "rpm", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				got := barePool(tt.set).Status(time.Now()).Deployments[0]
+				if got.State != tt.state || got.Reason != tt.reason || got.CooldownRemainingMS != tt.left {
+					t.Errorf("got %s (%s) for %d ms, want %s (%s) for %d ms",
+						got.State, got.Reason, got.CooldownRemainingMS, tt.state, tt.reason, tt.left)
+				}
+			})
+		})
+	}
+}
+
+func TestStatusCountsWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := barePool(func(*Deployment) {})
+		for range 2 {
+			go p.engine.Queue.Wait(t.Context(), queue.Entry{
+				Size: 5, Timeout: time.Minute,
+				Take: func() bool { return false },
+				Next: func(time.Time) (time.Duration, bool) { return 0, true },
+			})
+		}
+		synctest.Wait()
+		if got := p.Status(time.Now()); got.QueueDepth != 2 || got.Queue != any(p.engine.Queue) {
+			t.Errorf("got %d that wait in %p, want 2 in the pool's own queue", got.QueueDepth, got.Queue)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := p.Status(time.Now()).QueueDepth; got != 0 {
+			t.Errorf("got %d that wait after their time, want 0", got)
+		}
+	})
+}
+
+func TestStatusNamesTheStrategy(t *testing.T) {
+	for raw, want := range map[string]string{"": "weighted", `{"name":"least_busy"}`: "least_busy", `{"name":"x","y":1}`: "x"} {
+		p := barePool(func(*Deployment) {})
+		p.effective.StrategyRaw = json.RawMessage(raw)
+		if got := p.Status(time.Now()).Strategy; got != want {
+			t.Errorf("%s: got %s, want %s", raw, got, want)
+		}
+	}
+}
+
+// The weight is what counts: where no deployment has one, that is something else.
+func TestStatusWeight(t *testing.T) {
+	type shares struct{ weight, rpm, tpm float64 }
+	for _, tt := range []struct {
+		name string
+		all  []shares
+		want []float64
+	}{
+		{"weights", []shares{{3, 10, 0}, {0, 5, 0}}, []float64{3, 0}},
+		{"requests per minute", []shares{{0, 10, 7}, {0, 0, 9}}, []float64{10, 0}},
+		{"tokens per minute", []shares{{0, 0, 7}, {0, 0, 9}}, []float64{7, 9}},
+		{"nothing", []shares{{}, {}}, []float64{1, 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var all []*selection.Candidate
+			for _, s := range tt.all {
+				c := selection.NewCandidate("a", new(selection.State))
+				c.Weight, c.RPM, c.TPM = s.weight, s.rpm, s.tpm
+				all = append(all, c)
+			}
+			share := shareOf(all)
+			for i, want := range tt.want {
+				if got := share(all[i]); got != want {
+					t.Errorf("deployment %d: got %v, want %v", i, got, want)
+				}
+			}
+		})
+	}
+}
