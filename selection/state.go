@@ -21,8 +21,6 @@ type State struct {
 	Headroom Headroom
 	// FirstToken is the average time to the first content of a stream, in seconds.
 	FirstToken Average
-	// PerToken is the average time between two tokens of a stream, in seconds.
-	PerToken Average
 	// Output is the average length of an answer, in tokens.
 	Output Average
 	// Latency is how long answers are expected to take.

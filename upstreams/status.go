@@ -33,10 +33,10 @@ func (p *Pool) Status(now time.Time) status.Pool {
 		QueueDepth: p.engine.Queue.Waiting(), Queue: p.engine.Queue,
 		Deployments: make([]status.Deployment, len(p.Deployments)),
 	}
-	share := shareOf(p.engine.All())
+	share := selection.ShareOf(p.engine.All())
 	for i, d := range p.Deployments {
 		s.Deployments[i] = d.status(now)
-		s.Deployments[i].Weight = share(d.candidate)
+		s.Deployments[i].Weight = share.Of(d.candidate)
 	}
 	return s
 }
@@ -50,22 +50,6 @@ func (p *Pool) strategyName() string {
 		return defaultStrategy
 	}
 	return strategy.Name
-}
-
-// shareOf tells what a pool's deployments are weighed by.
-func shareOf(all []*selection.Candidate) func(*selection.Candidate) float64 {
-	for _, share := range []func(*selection.Candidate) float64{
-		func(c *selection.Candidate) float64 { return c.Weight },
-		func(c *selection.Candidate) float64 { return c.RPM },
-		func(c *selection.Candidate) float64 { return c.TPM },
-	} {
-		for _, c := range all {
-			if share(c) > 0 {
-				return share
-			}
-		}
-	}
-	return func(*selection.Candidate) float64 { return 1 }
 }
 
 func (d *Deployment) status(now time.Time) status.Deployment {

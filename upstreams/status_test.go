@@ -103,30 +103,8 @@ func TestStatusNamesTheStrategy(t *testing.T) {
 
 // The weight is what counts: where no deployment has one, that is something else.
 func TestStatusWeight(t *testing.T) {
-	type shares struct{ weight, rpm, tpm float64 }
-	for _, tt := range []struct {
-		name string
-		all  []shares
-		want []float64
-	}{
-		{"weights", []shares{{3, 10, 0}, {0, 5, 0}}, []float64{3, 0}},
-		{"requests per minute", []shares{{0, 10, 7}, {0, 0, 9}}, []float64{10, 0}},
-		{"tokens per minute", []shares{{0, 0, 7}, {0, 0, 9}}, []float64{7, 9}},
-		{"nothing", []shares{{}, {}}, []float64{1, 1}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var all []*selection.Candidate
-			for _, s := range tt.all {
-				c := selection.NewCandidate("a", new(selection.State))
-				c.Weight, c.RPM, c.TPM = s.weight, s.rpm, s.tpm
-				all = append(all, c)
-			}
-			share := shareOf(all)
-			for i, want := range tt.want {
-				if got := share(all[i]); got != want {
-					t.Errorf("deployment %d: got %v, want %v", i, got, want)
-				}
-			}
-		})
+	p := barePool(func(d *Deployment) { d.candidate.RPM = 600 })
+	if got := p.Status(time.Now()).Deployments[0].Weight; got != 600 {
+		t.Errorf("got %v, want the 600 requests per minute", got)
 	}
 }

@@ -33,7 +33,6 @@ func (w *walk) account(began time.Time, out Outcome) {
 	}
 	if out.Streamed {
 		c.FirstToken.Add(out.FirstToken.Seconds())
-		c.PerToken.Add(PerToken(w.turn.Took, out).Seconds())
 	}
 }
 
