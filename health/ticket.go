@@ -42,12 +42,15 @@ type Effect struct {
 	Recovered bool
 }
 
+// Probes reports whether the attempt finds out if the deployment is back.
+func (t *Ticket) Probes() bool { return t.cooldown != nil && t.probe }
+
 // Answered tells, before the attempt is over, that the deployment has given
 // the begin of a good answer. A probe has then done its work and need not keep
 // others away while a long answer streams; the ticket goes on as an ordinary
 // one and is still to be settled. It reports whether the deployment recovered.
 func (t *Ticket) Answered(now time.Time) (recovered bool) {
-	if t.cooldown == nil || !t.probe {
+	if !t.Probes() {
 		return false
 	}
 	spell, ok := t.cooldown.endProbe(instant(now), t.spell)

@@ -44,19 +44,19 @@ var (
 
 // ReadHeadroom reads what an answer says is left, per limit: OpenAI's names, which
 // most providers share, and Anthropic's. What is not a whole number, or has no
-// reset, is not known.
-func ReadHeadroom(header http.Header, now time.Time) Headroom {
+// reset, is not known. Now is asked only where something is said.
+func ReadHeadroom(header http.Header, now func() time.Time) Headroom {
 	return Headroom{Requests: readLeft(header, requestHeaders[:], now), Tokens: readLeft(header, tokenHeaders[:], now)}
 }
 
-func readLeft(header http.Header, spellings []headroomNames, now time.Time) Left {
+func readLeft(header http.Header, spellings []headroomNames, now func() time.Time) Left {
 	for _, names := range spellings {
 		values := header[names.remaining]
 		if len(values) == 0 {
 			continue
 		}
 		remaining, ok := wholeNumber(values[0])
-		reset, stated := parseReset(header.Get(names.reset), now)
+		reset, stated := parseReset(header.Get(names.reset), now())
 		if !ok || !stated {
 			continue
 		}

@@ -49,7 +49,7 @@ func TestReadHeadroom(t *testing.T) {
 			for name, value := range test.header {
 				header.Set(name, value)
 			}
-			if got := ReadHeadroom(header, now); got != test.want {
+			if got := ReadHeadroom(header, func() time.Time { return now }); got != test.want {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 		})
@@ -57,10 +57,9 @@ func TestReadHeadroom(t *testing.T) {
 }
 
 func BenchmarkReadHeadroom(b *testing.B) {
-	now := time.Now()
 	header := http.Header{"Content-Type": {"application/json"}, "Date": {"now"}}
 	b.ReportAllocs()
 	for b.Loop() {
-		ReadHeadroom(header, now)
+		ReadHeadroom(header, time.Now)
 	}
 }

@@ -46,9 +46,6 @@ func (h *Headroom) Take(tokens int) Mark {
 
 // Believe takes note of what the answer to a request says.
 func (h *Headroom) Believe(now time.Time, m Mark, said retry.Headroom) {
-	if !said.Requests.Known && !said.Tokens.Known {
-		return
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.requests.note(now, m.requests, said.Requests)

@@ -100,7 +100,7 @@ func (x *Exchange) attempt(ctx context.Context, a *engine.Attempt) engine.Outcom
 	if !x.answer.good() {
 		return x.refused(ctx, a)
 	}
-	a.Headroom = retry.ReadHeadroom(res.Header, time.Now())
+	a.Headroom = retry.ReadHeadroom(res.Header, time.Now)
 	switch {
 	case x.committed && !x.answer.streams:
 		return engine.Outcome{Class: retry.ServerError, Final: true, Err: errors.New("the answer to go on with is not a stream")}

@@ -41,7 +41,9 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 		w.delivered = w.delivered || out.Final
 		return out
 	}
-	c.Headroom.Believe(time.Now(), w.mark, w.turn.Headroom)
+	if said := w.turn.Headroom; said.Requests.Known || said.Tokens.Known {
+		c.Headroom.Believe(time.Now(), w.mark, said)
+	}
 	w.answered()
 	w.delivered = true
 	out = x.Deliver(ctx, &w.turn)
@@ -57,7 +59,7 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 func (w *walk) answered() {
 	w.turn.Candidate.Answered()
 	w.carried.Answered()
-	if w.ticket.Answered(time.Now()) {
+	if w.ticket.Probes() && w.ticket.Answered(time.Now()) {
 		w.recovered = true
 		w.turn.Candidate.Tell(retry.None, health.Effect{Recovered: true})
 	}
