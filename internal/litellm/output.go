@@ -26,8 +26,9 @@ type handler struct {
 	DefaultFallback []string          `json:"default_fallback,omitempty"`
 }
 
-// output writes the config: one server with the routes around the router.
-func output(g *general, router *handler) []byte {
+// output writes the config: one server with the routes around the router, and
+// what it shares with other instances.
+func output(g *general, router *handler, shared *redis) []byte {
 	router.MaxBody = g.maxBody
 	probes := object{
 		"match": []object{{"path": []string{"/health/liveliness", "/health/liveness", "/health/readiness"}}},
@@ -43,12 +44,15 @@ func output(g *general, router *handler) []byte {
 		refusal(http.StatusNotFound, "There is nothing at this path.", "not_found"),
 	}}
 	routes := slices.Concat([]object{probes}, g.guards(), paths, []object{models})
-	config := object{"apps": object{"http": object{"servers": object{"litellm": object{
+	apps := object{"http": object{"servers": object{"litellm": object{
 		"listen":          []string{":" + g.port},
 		"automatic_https": object{"disable": true},
 		"routes":          routes,
-	}}}}}
-	adapted, err := json.Marshal(config)
+	}}}}
+	if shared != nil {
+		apps["llm_router"] = object{"redis": shared}
+	}
+	adapted, err := json.Marshal(object{"apps": apps})
 	if err != nil { // texts, numbers and lists always marshal
 		panic(err)
 	}
@@ -89,9 +93,7 @@ func (m *models) handler(pools []*upstreams.Pool) *handler {
 	h.Retries = cfg.retryPolicy(pools)
 	h.Cooldown = cfg.cooldown.policy()
 	h.MaxFallbacks = cfg.maxFallbacks
-	if cfg.strategy != "" {
-		h.StrategyRaw = json.RawMessage(`{"name":"` + cfg.strategy + `"}`)
-	}
+	h.StrategyRaw = cfg.strategy.json()
 	h.DefaultFallback = m.defaults(cfg.fallbacks)
 	h.ContextWindowFallback = m.defaults(cfg.contextWindow)
 	h.ContentPolicyFallback = m.defaults(cfg.contentPolicy)
