@@ -182,6 +182,7 @@ func TestAppRefusesWhatMakesNoSense(t *testing.T) {
 		"a long timeout":   {`{"redis":{"urls":["redis://h"],"timeout":"2s"}}`, "timeout: expected"},
 		"a negative one":   {`{"redis":{"urls":["redis://h"],"timeout":-1}}`, "timeout: expected"},
 		"a missing secret": {`{"redis":{"urls":["redis://:{env.LLM_ROUTER_TEST_NOTHING}@h"]}}`, "LLM_ROUTER_TEST_NOTHING"},
+		"no such password": {`{"redis":{"urls":["redis://h"],"password":"{env.LLM_ROUTER_TEST_NOTHING}"}}`, "LLM_ROUTER_TEST_NOTHING"},
 		"an unknown field": {`{"valkey":{}}`, "unknown field"},
 	} {
 		t.Run(name, func(t *testing.T) {

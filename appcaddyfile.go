@@ -33,6 +33,8 @@ func parseAppCaddyfile(d *caddyfile.Dispenser, existing any) (any, error) {
 //
 //	llm_router {
 //		redis <url...> {
+//			username <user>
+//			password <password>
 //			sentinel <master> [[<user>] <password>]
 //			prefix   <prefix>
 //			strict
@@ -87,23 +89,24 @@ func (r *Redis) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 func (r *Redis) unmarshalSubdirective(d *caddyfile.Dispenser, name string, args []string) error {
-	low, high := 1, 1
+	low, high, expected := 1, 1, "one argument"
 	switch name {
 	case "strict":
-		low, high = 0, 0
+		low, high, expected = 0, 0, "no arguments"
 	case "sentinel":
-		high = 3
-	case "prefix", "timeout":
+		high, expected = 3, "the name of the master and, at most, a user and a password"
+	case "username", "password", "prefix", "timeout":
 	default:
-		return d.Errf("unrecognized subdirective '%s' in redis; expected sentinel, prefix, strict or timeout", name)
+		return d.Errf("unrecognized subdirective '%s' in redis; expected username, password, sentinel, prefix, strict or timeout", name)
 	}
 	if len(args) < low || len(args) > high {
-		return d.Errf("%s: expected %s, got %d", name, map[string]string{
-			"strict": "no arguments", "sentinel": "the name of the master and, at most, a user and a password",
-			"prefix": "one argument", "timeout": "one argument",
-		}[name], len(args))
+		return d.Errf("%s: expected %s, got %d", name, expected, len(args))
 	}
 	switch name {
+	case "username":
+		r.Username = args[0]
+	case "password":
+		r.Password = args[0]
 	case "strict":
 		r.Strict = true
 	case "sentinel":

@@ -19,9 +19,21 @@ type Redis struct {
 	// Where it is: `redis://` or, with TLS, `rediss://`, as
 	// `redis://[<user>:<password>@]<host>[:<port>][/<database>]`. Several URLs are
 	// nodes of a Cluster, or with `sentinel`, Sentinels; they differ in the host
-	// alone. User and password must be percent-encoded. Placeholders such as
-	// `{env.REDIS_URL}` are replaced when the config is loaded.
+	// alone; a URL that is there twice is the only address of a Cluster. User and
+	// password must be percent-encoded. Placeholders such as `{env.REDIS_URL}` are
+	// replaced when the config is loaded.
 	URLs []string `json:"urls,omitempty"`
+
+	// The user, as it is, in place of one in the URLs. Needs a password.
+	// Placeholders are replaced when the config is loaded. Default: that of the
+	// URLs.
+	Username string `json:"username,omitempty"`
+
+	// The password, as it is, in place of one in the URLs: nothing of what
+	// `{env.REDIS_PASSWORD}` stands for can be taken for a part of a URL.
+	// Placeholders are replaced when the config is loaded. Default: that of the
+	// URLs.
+	Password string `json:"password,omitempty"`
 
 	// The Sentinels' name for the master to use. Default: the URLs are no
 	// Sentinels.
@@ -50,7 +62,7 @@ type Sentinel struct {
 	// the config is loaded. Default: none.
 	Username string `json:"username,omitempty"`
 
-	// The password of the Sentinels themselves; that of the master is in the
+	// The password of the Sentinels themselves; that of the master is with the
 	// URLs. Placeholders are replaced when the config is loaded. Default: none.
 	Password string `json:"password,omitempty"`
 }
@@ -63,7 +75,7 @@ type storeKey [sha256.Size]byte
 func (r *Redis) resolve() (storeKey, state.Options, error) {
 	resolved := *r
 	resolved.URLs = slices.Clone(r.URLs)
-	secrets := []*string{&resolved.Prefix}
+	secrets := []*string{&resolved.Prefix, &resolved.Username, &resolved.Password}
 	for i := range resolved.URLs {
 		secrets = append(secrets, &resolved.URLs[i])
 	}
@@ -83,7 +95,7 @@ func (r *Redis) resolve() (storeKey, state.Options, error) {
 	if err != nil {
 		return storeKey{}, state.Options{}, err
 	}
-	text, err := json.Marshal(resolved)
+	text, err := json.Marshal(resolved) //nolint:gosec // it is hashed and goes nowhere
 	return sha256.Sum256(text), options, err
 }
 
@@ -91,6 +103,9 @@ func (r *Redis) resolve() (storeKey, state.Options, error) {
 func (r *Redis) options() (state.Options, error) {
 	options, err := state.ParseURLs(r.URLs, r.Sentinel != nil)
 	if err != nil {
+		return options, err
+	}
+	if err := r.authenticate(&options); err != nil {
 		return options, err
 	}
 	if s := r.Sentinel; s != nil {
@@ -107,6 +122,20 @@ func (r *Redis) options() (state.Options, error) {
 	}
 	options.Prefix, options.Strict, options.Timeout = r.Prefix, r.Strict, time.Duration(r.Timeout)
 	return options, nil
+}
+
+// authenticate adds user and password that are not in the URLs.
+func (r *Redis) authenticate(options *state.Options) error {
+	switch {
+	case r.Username == "" && r.Password == "":
+		return nil
+	case options.Username != "" || options.Password != "":
+		return errors.New("user and password are in the URLs already; give them once")
+	case r.Password == "":
+		return errors.New("username: it needs a password")
+	}
+	options.Username, options.Password = r.Username, r.Password
+	return nil
 }
 
 const (

@@ -18,7 +18,9 @@ func TestCluster(t *testing.T) {
 	nodes := redistest.StartCluster(t, 3)
 	o := addrs(nodes...)
 	o.Timeout = 5 * time.Second
-	a, b := open(t, o), open(t, o)
+	one := o
+	one.Addrs = []string{nodes[0].Addr(), nodes[0].Addr()} // all that b is told of the Cluster
+	a, b := open(t, o), open(t, one)
 	type pair struct {
 		da, db *deployment
 		la, lb Link
