@@ -20,6 +20,8 @@
 //     does it: http://gpu-1:8000 leads to /chat/completions there. Paths of
 //     Azure's clients, /openai/deployments/<model>/..., lose what is before the
 //     endpoint; the model is the one in the body.
+//   - LiteLLM takes prices that the config leaves out from its own list, and
+//     expects the most where that has none. Here such a deployment comes last.
 //   - LiteLLM never shows a client's credentials to a provider. The adapted
 //     config removes them before the router.
 package litellm

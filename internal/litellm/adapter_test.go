@@ -15,7 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
-	_ "github.com/llmrouter/caddy-llm-router" // the handler
+	_ "github.com/llmrouter/caddy-llm-router" // the handler and the app
 	_ "github.com/llmrouter/caddy-llm-router/internal/litellm"
 )
 
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		for _, end := range []string{"_KEY", "_BASE", "_TOKEN", "PORT"} {
-			if strings.HasSuffix(name, end) {
+			if strings.HasSuffix(name, end) || strings.HasPrefix(name, "REDIS_") {
 				os.Unsetenv(name)
 			}
 		}
@@ -117,6 +117,10 @@ func setVariables(t testing.TB, adapted []byte) {
 		switch {
 		case name == "MODEL_HOST":
 			t.Setenv(name, "gpu-7")
+		case name == "REDIS_URL":
+			t.Setenv(name, "redis://:p%40ss@redis:6379/1")
+		case name == "REDIS_PORT", name == "REDIS_DB":
+			t.Setenv(name, "7")
 		case strings.Contains(name, "BASE"), strings.HasSuffix(name, "_URL"):
 			t.Setenv(name, "https://example.com")
 		default:
@@ -217,7 +221,7 @@ func TestSecretsAreNotInWarnings(t *testing.T) {
 }
 
 func TestSupportedConfigsHaveNoWarnings(t *testing.T) {
-	for _, name := range []string{"failover_demo", "minimal", "weights_and_orders", "weighted_failover", "providers", "azure"} {
+	for _, name := range []string{"failover_demo", "minimal", "weights_and_orders", "weighted_failover", "providers", "azure", "prices"} {
 		if _, warnings, _ := adapt(t, name, goldens(t)[name]); len(warnings) != 0 {
 			t.Errorf("%s: got warnings %v, want none", name, warnings)
 		}

@@ -90,7 +90,7 @@ func (m *models) address(d *deployment, e *endpoint, model, base value, hasBase 
 	case hasBase:
 		text = base.resolvedInside()
 		d.label = m.label(text, d.label)
-	case e.baseVar != "" && (text == "" || m.doc.variables[e.baseVar] != nil || m.doc.getenv(e.baseVar) != ""):
+	case e.baseVar != "" && (text == "" || m.doc.has(e.baseVar)):
 		text = m.doc.fromEnvironment(e.baseVar)
 	case text != "":
 		e.suffix = ""

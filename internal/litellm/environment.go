@@ -74,8 +74,18 @@ func (doc *document) fromEnvironment(name string) string {
 
 // firstSet gives the one of several variables that is set, else the first.
 func (doc *document) firstSet(names []string) string {
-	i := slices.IndexFunc(names, func(name string) bool { return doc.variables[name] != nil || doc.getenv(name) != "" })
-	return doc.fromEnvironment(names[max(i, 0)])
+	return doc.fromEnvironment(names[max(slices.IndexFunc(names, doc.has), 0)])
+}
+
+// has tells whether a variable is set right now.
+func (doc *document) has(name string) bool {
+	return doc.variables[name] != nil || doc.getenv(name) != ""
+}
+
+// warnOfSecret says that a literal stands where everybody who sees the config can
+// read it.
+func (v value) warnOfSecret(what string) {
+	v.warn("the %s stands in the adapted config; write %s<NAME> and set the variable in Caddy's environment", what, environPrefix)
 }
 
 // resolved reads a text that may come from the environment; literal when it

@@ -76,7 +76,7 @@ func (g *general) readKey(s *section) {
 	case ok && v.text() != "":
 		key, literal := v.resolved()
 		if literal {
-			v.warn("the key stands in the adapted config; write %s<NAME> and set the variable in Caddy's environment", environPrefix)
+			v.warnOfSecret("key")
 			key = v.text()
 		} else if set := s.doc.variables[strings.TrimPrefix(v.text(), environPrefix)]; set != nil && set.literal {
 			key, literal = set.value.text(), true

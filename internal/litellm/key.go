@@ -22,13 +22,13 @@ func (m *models) readKey(d *deployment, e *endpoint, params *section) {
 		text, literal := v.resolved()
 		d.APIKey = text
 		if literal && !strings.EqualFold(text, "none") {
-			v.warn("the key stands in the adapted config; write %s<NAME> and set the variable in Caddy's environment", environPrefix)
+			v.warnOfSecret("key")
 		}
 		if literal && strings.EqualFold(text, "none") {
 			d.APIKey = ""
 		}
 	case params.usesEntraID():
-	case len(e.keys) > 0 && (!e.noKey || m.doc.variables[e.keys[0]] != nil || m.doc.getenv(e.keys[0]) != ""):
+	case len(e.keys) > 0 && (!e.noKey || m.doc.has(e.keys[0])):
 		d.APIKey = m.doc.firstSet(e.keys)
 	}
 	if d.APIKey != "" && !e.bearer && e.header != "" {

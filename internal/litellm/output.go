@@ -43,12 +43,12 @@ func output(g *general, router *handler) []byte {
 		refusal(http.StatusNotFound, "There is nothing at this path.", "not_found"),
 	}}
 	routes := slices.Concat([]object{probes}, g.guards(), paths, []object{models})
-	config := object{"apps": object{"http": object{"servers": object{"litellm": object{
+	apps := object{"http": object{"servers": object{"litellm": object{
 		"listen":          []string{":" + g.port},
 		"automatic_https": object{"disable": true},
 		"routes":          routes,
-	}}}}}
-	adapted, err := json.Marshal(config)
+	}}}}
+	adapted, err := json.Marshal(object{"apps": apps})
 	if err != nil { // texts, numbers and lists always marshal
 		panic(err)
 	}
@@ -89,9 +89,7 @@ func (m *models) handler(pools []*upstreams.Pool) *handler {
 	h.Retries = cfg.retryPolicy(pools)
 	h.Cooldown = cfg.cooldown.policy()
 	h.MaxFallbacks = cfg.maxFallbacks
-	if cfg.strategy != "" {
-		h.StrategyRaw = json.RawMessage(`{"name":"` + cfg.strategy + `"}`)
-	}
+	h.StrategyRaw = cfg.strategy.json()
 	h.DefaultFallback = m.defaults(cfg.fallbacks)
 	h.ContextWindowFallback = m.defaults(cfg.contextWindow)
 	h.ContentPolicyFallback = m.defaults(cfg.contentPolicy)

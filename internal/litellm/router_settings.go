@@ -1,7 +1,6 @@
 package litellm
 
 import (
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -35,7 +34,7 @@ type settings struct {
 	maxFallbacks  *int
 
 	weightedFailover bool
-	strategy         string // the router's name for it; empty is the default
+	strategy         strategy
 	tagFiltering     bool
 	maxParallel      int64
 	priority         string // of requests without one; empty is none
@@ -125,39 +124,6 @@ func (cfg *settings) readTimeouts(router, library *section) {
 	}
 }
 
-// strategies are the router's names for LiteLLM's.
-var strategies = map[string]string{
-	"simple-shuffle":         "",
-	"least-busy":             "least_busy",
-	"latency-based-routing":  "latency",
-	"usage-based-routing":    "usage",
-	"usage-based-routing-v2": "usage",
-	"cost-based-routing":     "cost",
-}
-
-// readStrategy reads how to pick, and whether to move on to another deployment:
-// LiteLLM does that for simple-shuffle only.
-func (cfg *settings) readStrategy(router *section) {
-	shuffle := true
-	if v, ok := router.take("routing_strategy"); ok {
-		name, known := strategies[v.text()]
-		if !known {
-			v.fail("%q is not a strategy; expected one of %s", v.text(), strings.Join(sortedKeys(strategies), ", "))
-		}
-		shuffle = name == ""
-		if _, err := caddy.GetModule("http.llm_router.strategies." + name); name != "" && err != nil {
-			v.warn("the strategy %s is not there yet; deployments are picked by weight", name)
-			name = ""
-		}
-		cfg.strategy = name
-	}
-	cfg.weightedFailover = router.on("enable_weighted_failover")
-	if cfg.weightedFailover && !shuffle {
-		router.values["enable_weighted_failover"].warn("has no effect, because LiteLLM fails over with the strategy simple-shuffle only")
-		cfg.weightedFailover = false
-	}
-}
-
 // readPreCallChecks reads optional_pre_call_checks, one of which the router
 // always does.
 func (cfg *settings) readPreCallChecks(router *section) {
@@ -166,7 +132,11 @@ func (cfg *settings) readPreCallChecks(router *section) {
 		return
 	}
 	for _, item := range v.list() {
-		if check := item.text(); check != "enforce_model_rate_limits" {
+		switch check := item.text(); check {
+		case "enforce_model_rate_limits":
+		case "prompt_caching", "session_affinity", "deployment_affinity":
+			item.warn("%s %s", check, noAffinity)
+		default:
 			item.warn("%s has no counterpart yet", check)
 		}
 	}

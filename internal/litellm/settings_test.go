@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/tidwall/gjson"
 )
 
@@ -75,29 +74,6 @@ func TestSettings(t *testing.T) {
 			handler, _ := router(t, twoDeployments+tc.settings+"\n")
 			if got := handler.Get(tc.path).Raw; got != tc.want {
 				t.Errorf("got %s %s, want %s", tc.path, got, tc.want)
-			}
-		})
-	}
-}
-
-// A strategy that is not there yet is named; deployments are then picked by
-// weight.
-func TestStrategies(t *testing.T) {
-	for theirs, ours := range map[string]string{
-		"simple-shuffle": "", "least-busy": "least_busy", "latency-based-routing": "latency", "cost-based-routing": "cost",
-		"usage-based-routing": "usage", "usage-based-routing-v2": "usage",
-	} {
-		t.Run(theirs, func(t *testing.T) {
-			handler, warnings := router(t, oneModel+"router_settings: {routing_strategy: "+theirs+"}\n")
-			want, warned := ours, false
-			if _, err := caddy.GetModule("http.llm_router.strategies." + ours); ours != "" && err != nil {
-				want, warned = "", true
-			}
-			if got := handler.Get("strategy.name").Str; got != want {
-				t.Errorf("got strategy %q, want %q", got, want)
-			}
-			if got := strings.Contains(warnings, "router_settings.routing_strategy: the strategy "+ours+" is not there yet"); got != warned {
-				t.Errorf("got warnings %q, want one about the strategy: %v", warnings, warned)
 			}
 		})
 	}

@@ -5,14 +5,15 @@ import "maps"
 // The tables below say why a key that LiteLLM has is not mapped.
 
 const (
-	noState    = "is not used: instances do not share state yet"
+	noState    = "is not used: write redis in the app llm_router for a state that instances share"
 	noCache    = "is not used: answers are not cached yet"
-	noPrices   = "is not used: prices and budgets are not known here"
+	noPrices   = "is not used: a price is that of a token, by input_cost_per_token and output_cost_per_token of a deployment"
+	noBudgets  = "is not used: there are no budgets here"
 	noKeys     = "is not used: there are no virtual keys, users or teams here; clients are asked for the master_key alone"
 	noDatabase = "is not used: nothing is kept in a database here"
 	noLogging  = "is not used: requests are logged and counted by Caddy's own logs and metrics"
 	noProbes   = "is not used: write active health checks on the deployments"
-	noAffinity = "is not used: requests are not kept on a deployment yet"
+	noAffinity = "is not used: the strategy prefix_affinity keeps conversations on a deployment, by their prompts"
 	noChange   = "is not used: the client's body goes to the deployment as it is, but for the model"
 	noLabel    = "is not used: it describes the model"
 	noAlerts   = "is not used: there are no alerts yet"
@@ -55,8 +56,8 @@ var unsupportedModel = map[string]string{
 
 var unsupportedParams = tables(
 	table(noTokens, "itpm", "otpm"),
-	table(noPrices, "input_cost_per_token", "output_cost_per_token", "input_cost_per_second", "output_cost_per_second",
-		"max_budget", "budget_duration", "cache_creation_input_token_cost", "cache_read_input_token_cost"),
+	table(noPrices, "input_cost_per_second", "output_cost_per_second", "cache_creation_input_token_cost", "cache_read_input_token_cost"),
+	table(noBudgets, "max_budget", "budget_duration"),
 	table("is not used: regions are not filtered yet", "region_name", "allowed_model_region"),
 	table("is not used: tags are compared as they are", "tag_regex"),
 	table("is not used: requests are not mirrored", "silent_model"),
@@ -81,7 +82,8 @@ var unsupportedParams = tables(
 )
 
 var unsupportedInfo = tables(
-	table(noPrices, "base_model", "input_cost_per_token", "output_cost_per_token", "max_budget", "budget_duration"),
+	table(noPrices, "base_model", "input_cost_per_second", "output_cost_per_second", "cache_creation_input_token_cost", "cache_read_input_token_cost"),
+	table(noBudgets, "max_budget", "budget_duration"),
 	table(noLabel, "mode", "description", "max_tokens", "max_output_tokens", "litellm_provider", "created_at", "updated_at",
 		"created_by", "updated_by", "db_model", "version", "supports_vision", "supports_function_calling",
 		"supports_parallel_function_calling", "supports_response_schema", "supports_system_messages", "supports_reasoning",
@@ -96,7 +98,6 @@ var unsupportedInfo = tables(
 )
 
 var unsupportedRouter = tables(
-	table("is not used: strategies have no options of LiteLLM's here", "routing_strategy_args"),
 	table("is not used: a strategy counts for the whole router; write strategy in the pool", "routing_groups", "model_priorities"),
 	table("is not used: a request that waits is served as soon as something is free", "polling_interval"),
 	table("is not used: a prompt is only sent elsewhere after a deployment refused it as too long, by context_window_fallbacks or a larger max_input_tokens",
@@ -105,7 +106,7 @@ var unsupportedRouter = tables(
 	table("is not used: a request's tags are compared as they are", "tag_routing_prefix"),
 	table(noProbes, "enable_health_check_routing", "health_check_staleness_threshold",
 		"health_check_ignore_transient_errors", "background_health_check_model_groups"),
-	table(noPrices, "provider_budget_config"),
+	table(noBudgets, "provider_budget_config"),
 	table(noCache, "cache_responses", "caching_groups", "cache_kwargs", "client_ttl"),
 	table(noState, "redis_host", "redis_port", "redis_password", "redis_url", "redis_db", "redis_ssl", "redis_username",
 		"redis_startup_nodes", "redis_sentinel_nodes", "redis_service_name"),
@@ -123,11 +124,13 @@ var unsupportedLibrary = tables(
 		"log_raw_request_response", "store_audit_logs", "telemetry", "suppress_debug_info", "s3_callback_params",
 		"langfuse_enable_update_trace_keys", "request_correlation_in_logs", "custom_prometheus_metadata_labels",
 		"custom_prometheus_tags", "prometheus_metrics_config", "require_auth_for_metrics_endpoint"),
-	table(noCache, "cache", "cache_params", "caching_groups", "enable_redis_auth_cache"),
+	table(noCache, "cache", "caching_groups", "enable_redis_auth_cache"),
+	table(noCache, "cache_params"),
 	table(noChange, "drop_params", "modify_params", "add_function_to_prompt", "disable_stop_sequence_limit",
 		"enable_preview_features", "include_cost_in_streaming_usage", "default_max_tokens", "user_header_name",
 		"disable_add_transform_inline_image_block", "disable_copilot_system_to_assistant"),
-	table(noPrices, "cost_discount_config", "cost_margin_config", "max_budget", "budget_duration", "max_internal_user_budget",
+	table(noPrices, "cost_discount_config", "cost_margin_config"),
+	table(noBudgets, "max_budget", "budget_duration", "max_internal_user_budget",
 		"internal_user_budget_duration", "max_end_user_budget", "max_end_user_budget_id", "max_ui_session_budget"),
 	table(noKeys, "default_team_settings", "default_team_params", "default_internal_user_params", "default_key_generate_params",
 		"upperbound_key_generate_params", "key_generation_settings", "enable_end_user_cost_tracking_prometheus_only", "public_model_groups"),
@@ -165,6 +168,7 @@ var unsupportedGeneral = tables(
 	table("is not used: the client's headers go to the deployment, but for credentials", "forward_client_headers_to_llm_api",
 		"forward_openai_org_id", "add_user_information_to_llm_headers"),
 	table("is not used: one process serves with all cores", "num_workers"),
-	table("is not used: there is no counterpart", "coordination_redis", "disable_retry_on_max_parallel_request_limit_error", "cancel_on_disconnect",
+	table(noState, "coordination_redis"),
+	table("is not used: there is no counterpart", "disable_retry_on_max_parallel_request_limit_error", "cancel_on_disconnect",
 		"disable_responses_id_security", "reject_clientside_metadata_tags", "missing_session_id", "control_plane_url", "image_generation_model", "moderation_model"),
 )

@@ -86,8 +86,17 @@ func (v value) boolean() bool {
 			return false
 		}
 	}
+	if v.fromEnvironment() {
+		v.fail("expected true or false; a switch cannot come from the environment here")
+		return false
+	}
 	v.fail("expected true or false, got %s", v.kind())
 	return false
+}
+
+// fromEnvironment tells whether LiteLLM would take the value from a variable.
+func (v value) fromEnvironment() bool {
+	return v.scalar() && strings.HasPrefix(v.text(), environPrefix)
 }
 
 // most is the largest number that is accepted. Sums and products of what is
@@ -100,7 +109,7 @@ func (v value) number() float64 {
 	ok := v.scalar()
 	if ok {
 		text := resolve(v.node).Value
-		if strings.HasPrefix(text, environPrefix) {
+		if v.fromEnvironment() {
 			v.fail("expected a number; a number cannot come from the environment here")
 			return 0
 		}
