@@ -22,6 +22,9 @@
 //     endpoint; the model is the one in the body.
 //   - LiteLLM takes prices that the config leaves out from its own list, and
 //     expects the most where that has none. Here such a deployment comes last.
+//   - LiteLLM's Redis knows when to leave deployments out, and what was used of
+//     them, for its own strategies. Here all strategies use both, and health
+//     checks too, under keys of its own.
 //   - LiteLLM never shows a client's credentials to a provider. The adapted
 //     config removes them before the router.
 package litellm
@@ -74,7 +77,7 @@ func (doc *document) adapt(body []byte) []byte {
 	if len(doc.problems) > 0 {
 		return nil
 	}
-	return output(general, router)
+	return output(general, router, cfg.redis)
 }
 
 // Interface guard

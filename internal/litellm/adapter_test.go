@@ -221,7 +221,7 @@ func TestSecretsAreNotInWarnings(t *testing.T) {
 }
 
 func TestSupportedConfigsHaveNoWarnings(t *testing.T) {
-	for _, name := range []string{"failover_demo", "minimal", "weights_and_orders", "weighted_failover", "providers", "azure", "prices"} {
+	for _, name := range []string{"failover_demo", "minimal", "weights_and_orders", "weighted_failover", "providers", "azure", "redis", "prices"} {
 		if _, warnings, _ := adapt(t, name, goldens(t)[name]); len(warnings) != 0 {
 			t.Errorf("%s: got warnings %v, want none", name, warnings)
 		}

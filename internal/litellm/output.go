@@ -26,8 +26,9 @@ type handler struct {
 	DefaultFallback []string          `json:"default_fallback,omitempty"`
 }
 
-// output writes the config: one server with the routes around the router.
-func output(g *general, router *handler) []byte {
+// output writes the config: one server with the routes around the router, and
+// what it shares with other instances.
+func output(g *general, router *handler, shared *redis) []byte {
 	router.MaxBody = g.maxBody
 	probes := object{
 		"match": []object{{"path": []string{"/health/liveliness", "/health/liveness", "/health/readiness"}}},
@@ -48,6 +49,9 @@ func output(g *general, router *handler) []byte {
 		"automatic_https": object{"disable": true},
 		"routes":          routes,
 	}}}}
+	if shared != nil {
+		apps["llm_router"] = object{"redis": shared}
+	}
 	adapted, err := json.Marshal(object{"apps": apps})
 	if err != nil { // texts, numbers and lists always marshal
 		panic(err)

@@ -35,6 +35,7 @@ type settings struct {
 
 	weightedFailover bool
 	strategy         strategy
+	redis            *redis // nil shares nothing
 	tagFiltering     bool
 	maxParallel      int64
 	priority         string // of requests without one; empty is none
@@ -84,6 +85,7 @@ func readSettings(root *section) *settings {
 		aliases.warn("is not a key of the proxy; write router_settings.model_group_alias")
 	}
 	cfg.readStrategy(router)
+	cfg.redis = readRedis(router)
 	cfg.tagFiltering = router.on("enable_tag_filtering")
 	if v, ok := router.take("tag_filtering_match_any"); ok && !v.boolean() {
 		v.warn("has no counterpart: a deployment with any one of a request's tags is used")

@@ -5,7 +5,7 @@ import "maps"
 // The tables below say why a key that LiteLLM has is not mapped.
 
 const (
-	noState    = "is not used: write redis in the app llm_router for a state that instances share"
+	noState    = "is not used: what instances share is in the Redis that router_settings names, by redis_host or redis_url"
 	noCache    = "is not used: answers are not cached yet"
 	noPrices   = "is not used: a price is that of a token, by input_cost_per_token and output_cost_per_token of a deployment"
 	noBudgets  = "is not used: there are no budgets here"
@@ -107,15 +107,23 @@ var unsupportedRouter = tables(
 	table(noProbes, "enable_health_check_routing", "health_check_staleness_threshold",
 		"health_check_ignore_transient_errors", "background_health_check_model_groups"),
 	table(noBudgets, "provider_budget_config"),
-	table(noCache, "cache_responses", "caching_groups", "cache_kwargs", "client_ttl"),
-	table(noState, "redis_host", "redis_port", "redis_password", "redis_url", "redis_db", "redis_ssl", "redis_username",
-		"redis_startup_nodes", "redis_sentinel_nodes", "redis_service_name"),
+	table(noCache, "cache_responses", "caching_groups", "client_ttl"),
 	table(noAlerts, "alerting_config"),
 	table("is not used: write its keys on every deployment", "default_litellm_params"),
 	table("is not used: LiteLLM's plugins are Python", "plugins"),
 	table("is not used: every attempt is one request", "max_retries"),
 	table(noLogging, "set_verbose", "debug_level"),
 	table("is not used: unused in the proxy's config", "assistants_config", "search_tools", "guardrail_list"),
+)
+
+// unsupportedConnection is about cache_kwargs.
+var unsupportedConnection = tables(
+	table("is not used: what instances share has keys of its own; write prefix in the app llm_router for others", "namespace"),
+	table(noCache, "ttl", "default_in_memory_ttl", "default_in_redis_ttl", "supported_call_types", "mode", "type"),
+	table("is not used: TLS trusts the certificates of the system", "ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs", "gcp_ssl_ca_certs"),
+	table("is not used: signing in to Redis is with a user and a password here", "gcp_service_account"),
+	table("is not used: the connections have bounds of their own", "max_connections", "socket_timeout", "socket_connect_timeout",
+		"socket_keepalive", "health_check_interval", "retry_on_timeout", "redis_flush_size"),
 )
 
 var unsupportedLibrary = tables(
@@ -125,7 +133,7 @@ var unsupportedLibrary = tables(
 		"langfuse_enable_update_trace_keys", "request_correlation_in_logs", "custom_prometheus_metadata_labels",
 		"custom_prometheus_tags", "prometheus_metrics_config", "require_auth_for_metrics_endpoint"),
 	table(noCache, "cache", "caching_groups", "enable_redis_auth_cache"),
-	table(noCache, "cache_params"),
+	table(noCache+"; what instances share is in the Redis that router_settings names, by redis_host or redis_url", "cache_params"),
 	table(noChange, "drop_params", "modify_params", "add_function_to_prompt", "disable_stop_sequence_limit",
 		"enable_preview_features", "include_cost_in_streaming_usage", "default_max_tokens", "user_header_name",
 		"disable_add_transform_inline_image_block", "disable_copilot_system_to_assistant"),
