@@ -31,8 +31,10 @@ func TestQueueIsSeen(t *testing.T) {
 	if d := deploymentOf(t, l.Server, "p", "a"); d.State != "full" || d.InFlight != 1 {
 		t.Errorf("got %s with %d in flight, want full with 1", d.State, d.InFlight)
 	}
-	for _, w := range []*waiter{hold, first, second} {
+	for range 3 {
 		l.pass()
+	}
+	for _, w := range []*waiter{hold, first, second} {
 		w.served()
 	}
 	l.idle()
