@@ -52,6 +52,7 @@ func init() {
 // `{http.llm_router.cached_tokens}` | The input tokens that came from a cache
 // `{http.llm_router.reasoning_tokens}` | The output tokens that were reasoning
 // `{http.llm_router.usage}` | How the tokens are known: `reported`, `estimated` or `unknown`
+// `{http.llm_router.cost}` | What the tokens cost, in US$; empty while unknown
 //
 // The access log has the same as fields of `llm_router`.
 type Handler struct {

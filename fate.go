@@ -25,7 +25,7 @@ type fate struct {
 // fateNames are the names of what value knows.
 var fateNames = [...]string{
 	"model", "pool", "deployment", "attempts", "fallbacks", "error_class",
-	"ttft_ms", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "usage",
+	"ttft_ms", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "usage", "cost",
 }
 
 // value is what stands under a name. What is not known is empty.
@@ -62,6 +62,11 @@ func (f *fate) value(name string) (value any, ok bool) {
 		return f.tokens(res.Usage.Reasoning), true
 	case "usage":
 		return res.Usage.State.String(), true
+	case "cost":
+		if !res.CostKnown {
+			return "", true
+		}
+		return res.Cost, true
 	}
 	return nil, false
 }

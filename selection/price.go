@@ -5,6 +5,16 @@ import "math"
 // Price is what tokens of a prompt and of an answer cost, in US$ per million.
 type Price struct{ Input, Output float64 }
 
+// Cost is what so many tokens cost, in US$.
+func (p *Price) Cost(input, output int64) float64 {
+	return (float64(input)*p.Input + float64(output)*p.Output) / 1e6
+}
+
+// RoundCost rounds a sum of costs to a millionth of a millionth of a dollar. It reads
+// as a person would write it then, without the crumbs of binary fractions, and still
+// tells a single token at the lowest of prices from none.
+func RoundCost(dollars float64) float64 { return math.Round(dollars*1e12) / 1e12 }
+
 // Cheapest picks the candidate where the request costs least, by its prompt and an
 // answer as long as the candidates' are on average. Of equals it picks
 // one at random, by share. A price of zero is the cheapest; where the price is not

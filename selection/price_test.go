@@ -2,6 +2,7 @@ package selection
 
 import (
 	"math/rand/v2"
+	"sync"
 	"testing"
 )
 
@@ -75,5 +76,51 @@ func TestCostSimulation(t *testing.T) {
 	}
 	if a, b, c := share(s.to, "0"), share(s.to, "1"), share(s.to, "2"); a < b || b < c || c == 0 {
 		t.Errorf("got shares %.2f, %.2f and %.2f, want the cheapest the most and each some", a, b, c)
+	}
+}
+
+func TestCostOfTokens(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		price         Price
+		input, output int64
+		want          float64
+	}{
+		{"a million of each", Price{0.6, 2.4}, 1e6, 1e6, 3},
+		{"a few", Price{2.5, 10}, 1204, 318, 0.00619},
+		{"a prompt alone", Price{0.02, 0}, 8, 0, 0.00000016},
+		{"crumbs of binary fractions", Price{0.1, 0.2}, 1, 1, 0.0000003},
+		{"one token at the lowest of prices", Price{0.000001, 0}, 1, 0, 0.000000000001},
+		{"free", Price{}, 1000, 1000, 0},
+		{"nothing", Price{3, 15}, 0, 0, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := RoundCost(test.price.Cost(test.input, test.output)); got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestBilledAddsUpWhateverComesTogether(t *testing.T) {
+	state := new(State)
+	priced, free, unpriced := NewCandidate("a", state), NewCandidate("a", state), NewCandidate("a", state)
+	priced.Price, free.Price = &Price{0.1, 0.2}, &Price{}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 1000 {
+				priced.Billed(1, 1)
+				free.Billed(5, 5) // as after a reload that has changed the price
+				unpriced.Billed(5, 5)
+			}
+		})
+	}
+	all.Wait()
+	if got, want := state.Cost(), 0.0024; got != want {
+		t.Errorf("got a cost of %v, want %v: what had a price, at that price", got, want)
+	}
+	if input, output := state.InputTokens(), state.OutputTokens(); input != 88_000 || output != 88_000 {
+		t.Errorf("got %d and %d tokens, want all 88000", input, output)
 	}
 }

@@ -30,6 +30,7 @@ type State struct {
 	failures atomic.Int64
 	input    atomic.Int64 // tokens
 	output   atomic.Int64
+	spent    atomic.Uint64 // US$, a float64
 	inFlight atomic.Int64
 	inARow   atomic.Int32 // failures since the last good answer
 	failedAt atomic.Int64 // when the latest was, in Unix nanoseconds

@@ -1,10 +1,34 @@
 package selection
 
-// Billed notes the tokens that an attempt has cost.
-func (s *State) Billed(input, output int64) {
-	s.input.Add(input)
-	s.output.Add(output)
+import "math"
+
+// Billed notes the tokens that an attempt has cost, and what those cost where they
+// have a price.
+func (c *Candidate) Billed(input, output int64) {
+	c.input.Add(input)
+	c.output.Add(output)
+	if c.Price != nil {
+		c.spend(c.Price.Cost(input, output))
+	}
 }
+
+// spend adds dollars to what was spent.
+func (s *State) spend(dollars float64) {
+	if dollars == 0 {
+		return
+	}
+	for {
+		old := s.spent.Load()
+		sum := math.Float64frombits(old) + dollars
+		if s.spent.CompareAndSwap(old, math.Float64bits(sum)) {
+			return
+		}
+	}
+}
+
+// Cost is what all tokens have cost in US$, each at the price of its time, as far as
+// that is known.
+func (s *State) Cost() float64 { return RoundCost(math.Float64frombits(s.spent.Load())) }
 
 // InputTokens are those of all prompts, as far as that is known, cached ones
 // included.

@@ -67,7 +67,8 @@ type Deployment struct {
 	// How many requests may be in flight at once. Default: the pool's.
 	MaxParallel int64 `json:"max_parallel,omitempty"`
 
-	// What its tokens cost, for the strategy `cost`. Default: unknown.
+	// What its tokens cost, for the strategy `cost` and the accounts of what
+	// requests cost. Default: unknown.
 	Cost *Cost `json:"cost,omitempty"`
 
 	// How long one attempt may take when the answer is not streamed.

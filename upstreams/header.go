@@ -119,6 +119,7 @@ func (x *Exchange) writeHead(a *engine.Attempt) {
 	res := x.answer.res
 	x.copyHeader(deploymentOf(a), res.StatusCode, res.Header, strconv.Itoa(res.ProtoMajor)+"."+strconv.Itoa(res.ProtoMinor))
 	stamp(x.w.Header(), a)
+	x.stampCost(a)
 	if x.answer.streams { // to which an end may be added
 		delete(x.w.Header(), "Content-Length")
 	}

@@ -22,6 +22,18 @@ func Stamp(h http.Header, pool, deployment string, attempts, fallbacks int) {
 	h["X-Llm-Fallbacks"] = values[3:4:4]
 }
 
+// stampCost tells what the request has cost, where that is known before the head
+// of its answer is written: the answer is held whole, and its deployment has a price.
+func (x *Exchange) stampCost(a *engine.Attempt) {
+	if a.Candidate.Price == nil || !x.account.complete {
+		return
+	}
+	said, _ := x.account.said.Usage()
+	if dollars, known := a.CostWith(said); known {
+		x.w.Header()["X-Llm-Cost"] = []string{strconv.FormatFloat(dollars, 'f', -1, 64)}
+	}
+}
+
 func stamp(h http.Header, a *engine.Attempt) {
 	Stamp(h, a.Target.Pool.Name, a.Candidate.ID, a.Number, a.Fallbacks)
 }

@@ -62,6 +62,9 @@ func (d *Deployment) status(now time.Time) status.Deployment {
 		InputTokens: uint64(c.InputTokens()), OutputTokens: uint64(c.OutputTokens()),
 		Shared: c.State,
 	}
+	if c.Price != nil {
+		s.Cost = new(c.Cost())
+	}
 	requests, tokens := c.Minute.Used(now)
 	s.RPM, s.TPM = limit(requests, d.RPM), limit(tokens, d.TPM)
 	s.State, s.Reason = d.state(now, requests)

@@ -108,3 +108,24 @@ func TestStatusWeight(t *testing.T) {
 		t.Errorf("got %v, want the 600 requests per minute", got)
 	}
 }
+
+// A cost of 0 is known; where there is no price, there is no cost.
+func TestStatusCost(t *testing.T) {
+	for name, tt := range map[string]struct {
+		price *selection.Price
+		want  *float64
+	}{
+		"a price":         {&selection.Price{Input: 0.1, Output: 0.2}, new(0.000003)},
+		"a price of zero": {new(selection.Price), new(0.0)},
+		"no price":        {nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := barePool(func(d *Deployment) { d.candidate.Price = tt.price })
+			p.Deployments[0].candidate.Billed(10, 10)
+			got := p.Status(time.Now()).Deployments[0].Cost
+			if (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}

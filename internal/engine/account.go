@@ -10,7 +10,8 @@ import (
 // account settles what the attempt took of its deployment's limits, and takes
 // note of what it has cost, and of how fast and how long the answer was.
 func (w *walk) account(began time.Time, out Outcome) {
-	w.bill.add(out)
+	c := w.turn.Candidate
+	w.bill.add(c.Price, &out.Usage, out.Class)
 	if out.Streamed && out.FirstToken > 0 && w.firstToken == 0 {
 		w.firstToken = began.Sub(w.began) + out.FirstToken
 	}
@@ -18,7 +19,7 @@ func (w *walk) account(began time.Time, out Outcome) {
 	switch {
 	case out.Usage.State != usage.Unknown:
 		w.reservation.Settle(tokens)
-		w.turn.Candidate.Billed(out.Usage.Input, out.Usage.Output)
+		c.Billed(out.Usage.Input, out.Usage.Output)
 	case out.Class == retry.None, out.Class == retry.Timeout, out.Class == retry.Canceled:
 		w.reservation.Keep() // the upstream was at work on it
 	default:
@@ -27,7 +28,6 @@ func (w *walk) account(began time.Time, out Outcome) {
 	if out.Class != retry.None {
 		return
 	}
-	c := w.turn.Candidate
 	if out.Usage.State == usage.Reported {
 		c.Output.Add(float64(out.Usage.Output))
 	}

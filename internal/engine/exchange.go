@@ -183,6 +183,10 @@ type Result struct {
 	// on elsewhere has cost both. It is Estimated when a part of it is, and Unknown
 	// when the cost of an answer is, or when nothing has cost anything.
 	Usage usage.Usage
+	// Cost is what the Usage costs in US$, when CostKnown: when the Usage is not
+	// Unknown, and every deployment that it is of has a price.
+	Cost      float64
+	CostKnown bool
 }
 
 // Deployment is the id of the last deployment that was tried, or empty.

@@ -9,12 +9,14 @@ import (
 
 // result sums the request up.
 func (w *walk) result() Result {
+	cost, costKnown := w.bill.cost()
 	res := Result{
 		Class: w.last.Class, Pool: w.target.Pool,
 		Attempts: w.attempts, Fallbacks: w.fallbacks, Delivered: w.delivered,
 		Candidate: w.turn.Candidate,
 		Took:      time.Since(w.began), Upstream: w.upstream, Waited: w.waited,
 		FirstToken: w.firstToken, Usage: w.bill.sum(),
+		Cost: cost, CostKnown: costKnown,
 	}
 	if w.attempts > 0 && w.last.Class == retry.None || w.last.Class == retry.Canceled {
 		return res

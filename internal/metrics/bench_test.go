@@ -19,6 +19,7 @@ func observe(gpt, llama *Pool, east, gpu *Deployment) {
 	gpu.Attempted(retry.None)
 	gpu.Streamed(300*time.Millisecond, 12*time.Millisecond)
 	gpu.Used(Tokens{Input: 1200, Output: 300, Cached: 1000, Reasoning: 120})
+	gpu.Cost(0.00168)
 	gpu.Ended(retry.None, 4*time.Second)
 	llama.Overhead(80 * time.Microsecond)
 }

@@ -16,7 +16,7 @@ type Deployment struct {
 
 	requests, attempts, cooldowns           byClass
 	input, output, cached, reasoning        prometheus.Counter
-	dropped                                 prometheus.Counter
+	cost, dropped                           prometheus.Counter
 	firstTokenTime, perTokenTime, wholeTime prometheus.Observer
 
 	uses int // guarded by Metrics.mu
@@ -61,6 +61,7 @@ func newDeployment(p *Pool, id string) *Deployment {
 		output:         s.tokens.WithLabelValues(p.name, id, output),
 		cached:         s.tokens.WithLabelValues(p.name, id, cached),
 		reasoning:      s.tokens.WithLabelValues(p.name, id, reasoning),
+		cost:           s.cost.WithLabelValues(p.name, id),
 		dropped:        s.dropped.WithLabelValues(p.name, id),
 		firstTokenTime: s.firstToken.WithLabelValues(p.name, id),
 		perTokenTime:   s.perToken.WithLabelValues(p.name, id),
@@ -88,6 +89,7 @@ func (d *Deployment) Release() {
 	for _, direction := range []string{input, output, cached, reasoning} {
 		s.tokens.DeleteLabelValues(pool, d.id, direction)
 	}
+	s.cost.DeleteLabelValues(pool, d.id)
 	s.dropped.DeleteLabelValues(pool, d.id)
 	for _, vector := range []*prometheus.HistogramVec{s.firstToken, s.perToken, s.duration} {
 		vector.DeleteLabelValues(pool, d.id)
@@ -133,6 +135,14 @@ func (d *Deployment) Used(t Tokens) {
 	add(d.output, t.Output)
 	add(d.cached, t.Cached)
 	add(d.reasoning, t.Reasoning)
+}
+
+// Cost counts what the tokens of an answer cost, in US$. What is not positive
+// counts for nothing.
+func (d *Deployment) Cost(dollars float64) {
+	if d != nil && dollars > 0 {
+		d.cost.Add(dollars)
+	}
 }
 
 // Dropped counts malformed events that were taken out of a stream.

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -99,6 +100,7 @@ func count(m *Metrics, gpt, llama *Pool, east *Deployment) {
 	east.Cooled(retry.None)
 	east.Streamed(500*time.Millisecond, 20*time.Millisecond)
 	east.Used(Tokens{Input: 100, Output: 20, Cached: 60, Reasoning: 5})
+	east.Cost(0.25)
 	east.Dropped(2)
 	east.Ended(retry.None, 2*time.Second)
 	east.Ended(retry.Canceled, time.Second)
@@ -119,6 +121,7 @@ var counted = map[string]float64{
 	"tokens_total{deployment=east,direction=output,pool=gpt}":     20,
 	"tokens_total{deployment=east,direction=cached,pool=gpt}":     60,
 	"tokens_total{deployment=east,direction=reasoning,pool=gpt}":  5,
+	"cost_dollars_total{deployment=east,pool=gpt}":                0.25,
 	"dropped_events_total{deployment=east,pool=gpt}":              2,
 	"time_to_first_token_seconds{deployment=east,pool=gpt}":       1,
 	"time_to_first_token_seconds_sum{deployment=east,pool=gpt}":   0.5,
@@ -196,6 +199,8 @@ func TestUnknownAndAbsurdNumbersCountForNothing(t *testing.T) {
 	east := gpt.Deployment("east")
 	east.Streamed(0, -time.Second)
 	east.Used(Tokens{Input: -5, Cached: -1})
+	east.Cost(-0.01)
+	east.Cost(math.NaN())
 	east.Dropped(-1)
 	compare(t, moved(t, newRegistry(t, m)), map[string]float64{})
 	gpt.Overhead(-time.Second) // clocks of different sources may cross

@@ -30,8 +30,8 @@ const (
 
 // series are the vectors of all counters and histograms, on the page together.
 type series struct {
-	requests, attempts, fallbacks, cooldowns, tokens, dropped *prometheus.CounterVec
-	firstToken, perToken, duration, overhead                  *prometheus.HistogramVec
+	requests, attempts, fallbacks, cooldowns, tokens, cost, dropped *prometheus.CounterVec
+	firstToken, perToken, duration, overhead                        *prometheus.HistogramVec
 
 	refused byClass
 }
@@ -62,6 +62,9 @@ func newSeries() series {
 		tokens: counters("tokens_total",
 			"Tokens of answers. Those of direction cached are among input, those of reasoning among output.",
 			"pool", "deployment", "direction"),
+		cost: counters("cost_dollars_total",
+			"What the tokens of answers cost in US$, reported and estimated ones; 0 where the deployment has no price.",
+			"pool", "deployment"),
 		dropped: counters("dropped_events_total",
 			"Malformed events that were taken out of streams.",
 			"pool", "deployment"),
@@ -95,9 +98,9 @@ func histograms(name, help string, buckets []float64, labels ...string) *prometh
 }
 
 // all are the vectors as they are registered.
-func (s *series) all() [10]prometheus.Collector {
+func (s *series) all() [11]prometheus.Collector {
 	return [...]prometheus.Collector{
-		s.requests, s.attempts, s.fallbacks, s.cooldowns, s.tokens, s.dropped,
+		s.requests, s.attempts, s.fallbacks, s.cooldowns, s.tokens, s.cost, s.dropped,
 		s.firstToken, s.perToken, s.duration, s.overhead,
 	}
 }

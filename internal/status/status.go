@@ -73,6 +73,9 @@ type Deployment struct {
 	InputTokens uint64 `json:"input_tokens"`
 	// OutputTokens are those of all answers, reasoning ones among them.
 	OutputTokens uint64 `json:"output_tokens"`
+	// Cost is what they have cost in US$, as far as that is known; nil where the
+	// deployment has no price.
+	Cost *float64 `json:"cost,omitempty"`
 
 	// Shared tells deployments apart: handlers that share the state of one, and so
 	// show the same requests, have equal values here. Nil is shared with nobody.

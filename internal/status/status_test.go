@@ -19,11 +19,11 @@ func TestNamesInJSON(t *testing.T) {
 			Deployment{
 				ID: "a", Order: 2, Weight: 0.5, State: Cooling, Reason: "rate_limit", CooldownRemainingMS: 1500, InFlight: 1,
 				MaxParallel: 8, Requests: 9, Failures: 3, TTFTMS: 12.5, RPM: &Limit{Limit: 10}, TPM: &Limit{Used: 7, Limit: 100},
-				InputTokens: 5, OutputTokens: 6, Shared: 1,
+				InputTokens: 5, OutputTokens: 6, Cost: new(0.0), Shared: 1,
 			},
 			`{"id":"a","order":2,"weight":0.5,"state":"cooling","reason":"rate_limit","cooldown_remaining_ms":1500,"in_flight":1,` +
 				`"max_parallel":8,"requests":9,"failures":3,"ttft_ms":12.5,"rpm":{"used":0,"limit":10},"tpm":{"used":7,"limit":100},` +
-				`"input_tokens":5,"output_tokens":6}`,
+				`"input_tokens":5,"output_tokens":6,"cost":0}`,
 		},
 		{
 			"pool", Pool{Name: "p", Strategy: "weighted", QueueDepth: 2, Deployments: []Deployment{}, Queue: 1},
