@@ -8,6 +8,14 @@ type Strategy interface {
 	Pick(q *Query, usable []*Candidate) *Candidate
 }
 
+// Timed is a Strategy that goes by the Latency of deployments. Where no strategy
+// does, nobody takes the trouble to keep it.
+type Timed interface {
+	Strategy
+	// Timed marks the Strategy and does nothing.
+	Timed()
+}
+
 // Watcher is a Strategy that wants to know where requests really go: a pick may
 // come to nothing when somebody else takes the place.
 type Watcher interface {

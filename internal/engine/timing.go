@@ -18,10 +18,13 @@ func (w *walk) carry(c *selection.Candidate) {
 	w.carried = c.Carry(w.req.PromptTokens, unread)
 }
 
-// time tells the deployment how long the attempt took, for strategies that go by
+// time tells the deployment how long the attempt took, for a strategy that goes by
 // it. A failure is never fast; one that is nobody's fault, or a client that leaves,
 // tells at least how long it was waited for in vain.
 func (w *walk) time(c *selection.Candidate, now time.Time, out Outcome, blameless bool) {
+	if _, ok := w.target.Pool.Strategy.(selection.Timed); !ok {
+		return
+	}
 	prompt := w.req.PromptTokens
 	switch {
 	case out.Class == retry.None:

@@ -10,6 +10,22 @@ import (
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
 
+// timed is a strategy that goes by latency, or would.
+type timed struct{ inOrder }
+
+func (timed) Timed() {}
+
+// Where nobody goes by it, it is not kept.
+func TestAttemptsAreNotTimedForNobody(t *testing.T) {
+	bubble(t, "a strategy that has no use for it", func(t *testing.T) {
+		c := deployment("a")
+		serve(t.Context(), newRouter(t, newPool("m", c)), &Request{Model: "m"}, script(map[string][]step{"m/a": {fails(retry.ServerError)}}))
+		if first, _ := c.Latency.FirstToken(time.Now(), 0); first != 0 {
+			t.Errorf("got %v to the first token, want nothing", first)
+		}
+	})
+}
+
 // What an attempt came to is what strategies expect of the next one.
 func TestAttemptsAreTimed(t *testing.T) {
 	const s, ms = time.Second, time.Millisecond
@@ -38,6 +54,7 @@ func TestAttemptsAreTimed(t *testing.T) {
 		bubble(t, test.name, func(t *testing.T) {
 			c := deployment("a")
 			p := newPool("m", c)
+			p.Strategy = timed{}
 			p.Policy.Retry.Retries = 0
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()

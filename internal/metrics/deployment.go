@@ -3,8 +3,6 @@ package metrics
 import (
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
 
@@ -14,10 +12,9 @@ type Deployment struct {
 	pool *Pool
 	id   string
 
-	requests, attempts, cooldowns           byClass
-	input, output, cached, reasoning        prometheus.Counter
-	cost, dropped                           prometheus.Counter
-	firstTokenTime, perTokenTime, wholeTime prometheus.Observer
+	requests, attempts, cooldowns, tokens, cost, dropped *row
+
+	firstTokenTime, perTokenTime, wholeTime histogram
 
 	uses int // guarded by Metrics.mu
 }
@@ -26,11 +23,14 @@ type Deployment struct {
 // Output.
 type Tokens struct{ Input, Output, Cached, Reasoning int64 }
 
+// directions are the names of the fields of Tokens, in their places.
+var directions = [...]string{input: "input", output: "output", cached: "cached", reasoning: "reasoning"}
+
 const (
-	input     = "input"
-	output    = "output"
-	cached    = "cached"
-	reasoning = "reasoning"
+	input = iota
+	output
+	cached
+	reasoning
 )
 
 // Deployment takes the counters of one of the pool's deployments. Release gives
@@ -51,21 +51,18 @@ func (p *Pool) Deployment(id string) *Deployment {
 }
 
 func newDeployment(p *Pool, id string) *Deployment {
-	s := &p.metrics.series
+	s, labels := &p.metrics.series, []string{p.name, id}
 	return &Deployment{
 		pool: p, id: id,
-		requests:       newByClass(s.requests, wentWell, p.name, id),
-		attempts:       newByClass(s.attempts, wentWell, p.name, id),
-		cooldowns:      newByClass(s.cooldowns, imposed, p.name, id),
-		input:          s.tokens.WithLabelValues(p.name, id, input),
-		output:         s.tokens.WithLabelValues(p.name, id, output),
-		cached:         s.tokens.WithLabelValues(p.name, id, cached),
-		reasoning:      s.tokens.WithLabelValues(p.name, id, reasoning),
-		cost:           s.cost.WithLabelValues(p.name, id),
-		dropped:        s.dropped.WithLabelValues(p.name, id),
-		firstTokenTime: s.firstToken.WithLabelValues(p.name, id),
-		perTokenTime:   s.perToken.WithLabelValues(p.name, id),
-		wholeTime:      s.duration.WithLabelValues(p.name, id),
+		requests:       s.requests.with(p.name, id),
+		attempts:       s.attempts.with(p.name, id),
+		cooldowns:      s.cooldowns.with(p.name, id),
+		tokens:         s.tokens.with(p.name, id),
+		cost:           s.cost.with(p.name, id),
+		dropped:        s.dropped.with(p.name, id),
+		firstTokenTime: histogram{vector: s.firstToken, labels: labels},
+		perTokenTime:   histogram{vector: s.perToken, labels: labels},
+		wholeTime:      histogram{vector: s.duration, labels: labels},
 	}
 }
 
@@ -83,16 +80,11 @@ func (d *Deployment) Release() {
 	}
 	delete(d.pool.deployments, d.id)
 	s, pool := &d.pool.metrics.series, d.pool.name
-	forgetByClass(s.requests, wentWell, pool, d.id)
-	forgetByClass(s.attempts, wentWell, pool, d.id)
-	forgetByClass(s.cooldowns, imposed, pool, d.id)
-	for _, direction := range []string{input, output, cached, reasoning} {
-		s.tokens.DeleteLabelValues(pool, d.id, direction)
+	for _, f := range []*family{s.requests, s.attempts, s.cooldowns, s.tokens, s.cost, s.dropped} {
+		f.forget(pool, d.id)
 	}
-	s.cost.DeleteLabelValues(pool, d.id)
-	s.dropped.DeleteLabelValues(pool, d.id)
-	for _, vector := range []*prometheus.HistogramVec{s.firstToken, s.perToken, s.duration} {
-		vector.DeleteLabelValues(pool, d.id)
+	for _, h := range []*histogram{&d.firstTokenTime, &d.perTokenTime, &d.wholeTime} {
+		h.forget()
 	}
 	d.pool.forget()
 }
@@ -100,7 +92,7 @@ func (d *Deployment) Release() {
 // Attempted counts a round trip to the deployment; retry.None is a good one.
 func (d *Deployment) Attempted(class retry.Class) {
 	if d != nil {
-		d.attempts[class].Inc()
+		d.attempts.inc(class)
 	}
 }
 
@@ -108,7 +100,7 @@ func (d *Deployment) Attempted(class retry.Class) {
 // led to.
 func (d *Deployment) Cooled(because retry.Class) {
 	if d != nil {
-		d.cooldowns[because].Inc()
+		d.cooldowns.inc(because)
 	}
 }
 
@@ -119,10 +111,10 @@ func (d *Deployment) Streamed(firstToken, perToken time.Duration) {
 		return
 	}
 	if firstToken > 0 {
-		d.firstTokenTime.Observe(firstToken.Seconds())
+		d.observe(&d.firstTokenTime, firstToken)
 	}
 	if perToken > 0 {
-		d.perTokenTime.Observe(perToken.Seconds())
+		d.observe(&d.perTokenTime, perToken)
 	}
 }
 
@@ -131,24 +123,27 @@ func (d *Deployment) Used(t Tokens) {
 	if d == nil {
 		return
 	}
-	add(d.input, t.Input)
-	add(d.output, t.Output)
-	add(d.cached, t.Cached)
-	add(d.reasoning, t.Reasoning)
+	d.tokens.add(input, t.Input)
+	d.tokens.add(output, t.Output)
+	d.tokens.add(cached, t.Cached)
+	d.tokens.add(reasoning, t.Reasoning)
 }
+
+// mostCost bounds the cost of one answer, so that nobody's price overflows a counter.
+const mostCost = 1e6 * 1e12
 
 // Cost counts what the tokens of an answer cost, in US$. What is not positive
 // counts for nothing.
 func (d *Deployment) Cost(dollars float64) {
 	if d != nil && dollars > 0 {
-		d.cost.Add(dollars)
+		d.cost.add(0, int64(min(dollars/d.pool.metrics.series.cost.unit, mostCost)+0.5))
 	}
 }
 
 // Dropped counts malformed events that were taken out of a stream.
 func (d *Deployment) Dropped(events int) {
 	if d != nil {
-		add(d.dropped, int64(events))
+		d.dropped.add(0, int64(events))
 	}
 }
 
@@ -156,8 +151,8 @@ func (d *Deployment) Dropped(events int) {
 // how long it took in all; retry.None is one whose client got its answer.
 func (d *Deployment) Ended(class retry.Class, took time.Duration) {
 	if d != nil {
-		d.requests[class].Inc()
-		d.wholeTime.Observe(took.Seconds())
+		d.requests.inc(class)
+		d.observe(&d.wholeTime, took)
 	}
 }
 
@@ -169,9 +164,10 @@ func (d *Deployment) Overhead(took time.Duration) {
 	}
 }
 
-// add leaves alone what a counter would panic at.
-func add(c prometheus.Counter, n int64) {
-	if n > 0 {
-		c.Add(float64(n))
-	}
+func (d *Deployment) observe(h *histogram, took time.Duration) {
+	h.observe(d.pool.metrics, d.gone, took.Seconds())
 }
+
+// gone tells that the deployment is off the page. The caller holds the lock of the
+// Metrics.
+func (d *Deployment) gone() bool { return d.pool.deployments[d.id] != d }

@@ -51,6 +51,6 @@ func (m *Metrics) Register(registry prometheus.Registerer) error {
 // could not be read.
 func (m *Metrics) Refused(because retry.Class) {
 	if m != nil {
-		m.series.refused[because].Inc()
+		m.series.refused.inc(because)
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
 
@@ -15,10 +13,10 @@ type Pool struct {
 	metrics *Metrics
 	name    string
 
-	untried   byClass
-	waited    prometheus.Observer
-	overhead  prometheus.Observer
-	fallbacks sync.Map // *Pool that requests move to: *byClass
+	untried   *row
+	waited    histogram
+	overhead  histogram
+	fallbacks sync.Map // *Pool that requests move to: *row
 
 	uses        int // guarded by metrics.mu, as is the rest
 	deployments map[string]*Deployment
@@ -35,9 +33,9 @@ func (m *Metrics) Pool(name string) *Pool {
 	if p == nil {
 		p = &Pool{
 			metrics: m, name: name,
-			untried:     newByClass(m.series.requests, wentWell, name, noDeployment),
-			waited:      m.series.duration.WithLabelValues(name, noDeployment),
-			overhead:    m.series.overhead.WithLabelValues(name),
+			untried:     m.series.requests.with(name, noDeployment),
+			waited:      histogram{vector: m.series.duration, labels: []string{name, noDeployment}},
+			overhead:    histogram{vector: m.series.overhead, labels: []string{name}},
 			deployments: make(map[string]*Deployment),
 		}
 		m.pools[name] = p
@@ -67,9 +65,9 @@ func (p *Pool) forget() {
 	}
 	s := &p.metrics.series
 	delete(p.metrics.pools, p.name)
-	forgetByClass(s.requests, wentWell, p.name, noDeployment)
-	s.duration.DeleteLabelValues(p.name, noDeployment)
-	s.overhead.DeleteLabelValues(p.name)
+	s.requests.forget(p.name, noDeployment)
+	p.waited.forget()
+	p.overhead.forget()
 	for to := range p.fallbacks.Range {
 		p.unlink(to.(*Pool))
 	}
@@ -84,15 +82,15 @@ func (p *Pool) gone() bool { return p.metrics.pools[p.name] != p }
 // Untried counts a request that ended without one attempt, and how long it took.
 func (p *Pool) Untried(because retry.Class, took time.Duration) {
 	if p != nil {
-		p.untried[because].Inc()
-		p.waited.Observe(took.Seconds())
+		p.untried.inc(because)
+		p.waited.observe(p.metrics, p.gone, took.Seconds())
 	}
 }
 
 // Overhead notes how much of a request's time was the router's own.
 func (p *Pool) Overhead(d time.Duration) {
 	if p != nil {
-		p.overhead.Observe(max(d, 0).Seconds())
+		p.overhead.observe(p.metrics, p.gone, max(d, 0).Seconds())
 	}
 }
 
@@ -113,29 +111,28 @@ func (p *Pool) FellBack(to *Pool, because retry.Class) {
 	// Not by name: a pool that is down sends every request on, and this look-up
 	// takes neither a lock nor memory.
 	if link, ok := p.fallbacks.Load(to); ok {
-		link.(*byClass)[because].Inc()
+		link.(*row).inc(because)
 	} else if link := p.link(to); link != nil {
-		link[because].Inc()
+		link.inc(because)
 	}
 }
 
 // link makes the counters of a fallback, or finds them; nil when either pool has
 // left the page.
-func (p *Pool) link(to *Pool) *byClass {
+func (p *Pool) link(to *Pool) *row {
 	p.metrics.mu.Lock()
 	defer p.metrics.mu.Unlock()
 	if p.gone() || to.gone() {
 		return nil
 	}
-	counters := newByClass(p.metrics.series.fallbacks, unavailable, p.name, to.name)
-	link, _ := p.fallbacks.LoadOrStore(to, &counters)
-	return link.(*byClass)
+	link, _ := p.fallbacks.LoadOrStore(to, p.metrics.series.fallbacks.with(p.name, to.name))
+	return link.(*row)
 }
 
 // unlink takes the counters of a fallback off the page. The caller holds
 // metrics.mu.
 func (p *Pool) unlink(to *Pool) {
 	if _, ok := p.fallbacks.LoadAndDelete(to); ok {
-		forgetByClass(p.metrics.series.fallbacks, unavailable, p.name, to.name)
+		p.metrics.series.fallbacks.forget(p.name, to.name)
 	}
 }

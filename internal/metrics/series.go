@@ -1,13 +1,6 @@
 package metrics
 
-import (
-	"iter"
-	"slices"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/llmrouter/caddy-llm-router/retry"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 const (
 	namespace = "caddy"
@@ -30,10 +23,10 @@ const (
 
 // series are the vectors of all counters and histograms, on the page together.
 type series struct {
-	requests, attempts, fallbacks, cooldowns, tokens, cost, dropped *prometheus.CounterVec
+	requests, attempts, fallbacks, cooldowns, tokens, cost, dropped *family
 	firstToken, perToken, duration, overhead                        *prometheus.HistogramVec
 
-	refused byClass
+	refused *row
 }
 
 // Upper bounds in seconds. Answers of language models take from milliseconds, of
@@ -47,27 +40,27 @@ var (
 
 func newSeries() series {
 	s := series{
-		requests: counters("requests_total",
+		requests: newFamily("requests_total",
 			"Requests by how they ended: ok, or the error class. The deployment is the last one tried, and empty when none was.",
-			"pool", "deployment", "outcome"),
-		attempts: counters("attempts_total",
+			classes(wentWell), "pool", "deployment", "outcome"),
+		attempts: newFamily("attempts_total",
 			"Round trips to deployments by how they ended: ok, or the error class.",
-			"pool", "deployment", "class"),
-		fallbacks: counters("fallbacks_total",
+			classes(wentWell), "pool", "deployment", "class"),
+		fallbacks: newFamily("fallbacks_total",
 			"Moves of requests to another pool, by the error class that led to them, or unavailable when nothing could be tried.",
-			"from", "to", "reason"),
-		cooldowns: counters("cooldowns_total",
+			classes(unavailable), "from", "to", "reason"),
+		cooldowns: newFamily("cooldowns_total",
 			"Cooldowns of deployments, by the error class that led to them, or imposed.",
-			"pool", "deployment", "class"),
-		tokens: counters("tokens_total",
+			classes(imposed), "pool", "deployment", "class"),
+		tokens: newFamily("tokens_total",
 			"Tokens of answers. Those of direction cached are among input, those of reasoning among output.",
-			"pool", "deployment", "direction"),
-		cost: counters("cost_dollars_total",
+			directions[:], "pool", "deployment", "direction"),
+		cost: newFamily("cost_dollars_total",
 			"What the tokens of answers cost in US$, reported and estimated ones; 0 where the deployment has no price.",
-			"pool", "deployment"),
-		dropped: counters("dropped_events_total",
+			nil, "pool", "deployment"),
+		dropped: newFamily("dropped_events_total",
 			"Malformed events that were taken out of streams.",
-			"pool", "deployment"),
+			nil, "pool", "deployment"),
 		firstToken: histograms("time_to_first_token_seconds",
 			"Time from the start of the attempt to the first content of its stream.",
 			firstTokenBuckets, "pool", "deployment"),
@@ -81,14 +74,9 @@ func newSeries() series {
 			"Time of the request that was the router's own: neither round trips nor waits.",
 			overheadBuckets, "pool"),
 	}
-	s.refused = newByClass(s.requests, wentWell, noPool, noDeployment)
+	s.cost.unit = 1e-12
+	s.refused = s.requests.with(noPool, noDeployment)
 	return s
-}
-
-func counters(name, help string, labels ...string) *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: namespace, Subsystem: subsystem, Name: name, Help: help,
-	}, labels)
 }
 
 func histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
@@ -116,41 +104,5 @@ func (s *series) Describe(ch chan<- *prometheus.Desc) {
 func (s *series) Collect(ch chan<- prometheus.Metric) {
 	for _, vector := range s.all() {
 		vector.Collect(ch)
-	}
-}
-
-// byClass are the counters of one deployment, or one pair of pools, for every
-// class. They are all made before the first is needed: a counter that appears
-// with its first failure has no increase that an alert could see.
-type byClass [retry.NumClasses]prometheus.Counter
-
-// newByClass makes the counters of a vector whose last label is the class, or
-// what retry.None is called.
-func newByClass(vector *prometheus.CounterVec, none string, labels ...string) (counters byClass) {
-	for class, labels := range everyClass(none, labels) {
-		counters[class] = vector.WithLabelValues(labels...)
-	}
-	return counters
-}
-
-// forgetByClass takes them off the page again.
-func forgetByClass(vector *prometheus.CounterVec, none string, labels ...string) {
-	for _, labels := range everyClass(none, labels) {
-		vector.DeleteLabelValues(labels...)
-	}
-}
-
-// everyClass goes through the classes, with the labels of each.
-func everyClass(none string, labels []string) iter.Seq2[retry.Class, []string] {
-	return func(yield func(retry.Class, []string) bool) {
-		for class := range retry.NumClasses {
-			name := class.String()
-			if class == retry.None {
-				name = none
-			}
-			if !yield(class, append(slices.Clone(labels), name)) {
-				return
-			}
-		}
 	}
 }

@@ -27,9 +27,10 @@ var (
 // The table has every metric of the page, with its type and labels, and no other.
 // Nor does any document name another.
 func TestDocumentedMetricsAreThoseOfThePage(t *testing.T) {
-	a := scripted.New(t)
+	f := chatFormat
+	a := scripted.New(t).Always(f.send(0, withUsage(f.events("one ", "two"))...))
 	s := caddyharness.Load(t, observed(withFallback(a, a, "")))
-	ask(t, s, chatPath, plain)
+	ask(t, s, chatPath, `{"stream_options":{"include_usage":true},`+streamed[1:]) // histograms come with what they observe
 	text := send(t, s, "GET", ":8081/metrics", "", nil).body
 	types, labels := map[string]string{"redis_up": "gauge"}, make(map[string][]string)
 	for _, match := range metricType.FindAllStringSubmatch(text, -1) {

@@ -137,6 +137,10 @@ func TestMetricsOfARequestThatNothingIsTriedFor(t *testing.T) {
 func TestMetricsHaveNoNamesOfClients(t *testing.T) {
 	a := scripted.New(t)
 	s := caddyharness.Load(t, observed("max_body 10KB\n"+alone(a, "")+"pool wild/* {\n\tdeployment a "+a.URL+"\n}\n"))
+	ask(t, s, chatPath, `{"model":"wild/card"}`) // histograms come with what they observe
+	ended("wild/*", "a", "ok", page{
+		attempts("wild/*", "a", "ok"): 1, tokens("wild/*", "a", "input"): 3, tokens("wild/*", "a", "output"): 1,
+	}).counts(t, s)
 	before := scrape(t, s).names()
 	for _, body := range []string{
 		`{"model":"unknown"}`,
@@ -154,12 +158,12 @@ func TestMetricsHaveNoNamesOfClients(t *testing.T) {
 	ask(t, s, chatPath+"/../x", plain)
 	ask(t, s, chatPath+"?model=a&model=b", `{}`)
 	want := ended("wild/*", "a", "ok", page{
-		`requests_total{deployment="a",outcome="ok",pool="wild/*"}`:         2,
-		`request_duration_seconds_count{deployment="a",pool="wild/*"}`:      2,
-		`overhead_seconds_count{pool="wild/*"}`:                             2,
-		attempts("wild/*", "a", "ok"):                                       2,
-		tokens("wild/*", "a", "input"):                                      6,
-		tokens("wild/*", "a", "output"):                                     2,
+		`requests_total{deployment="a",outcome="ok",pool="wild/*"}`:         3,
+		`request_duration_seconds_count{deployment="a",pool="wild/*"}`:      3,
+		`overhead_seconds_count{pool="wild/*"}`:                             3,
+		attempts("wild/*", "a", "ok"):                                       3,
+		tokens("wild/*", "a", "input"):                                      9,
+		tokens("wild/*", "a", "output"):                                     3,
 		`requests_total{deployment="",outcome="not_found",pool="_other"}`:   2,
 		`requests_total{deployment="",outcome="bad_request",pool="_other"}`: 7,
 	})

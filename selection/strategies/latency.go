@@ -91,9 +91,12 @@ func (l *Latency) Pick(q *selection.Query, usable []*selection.Candidate) *selec
 	return l.pick.Pick(q, usable)
 }
 
+// Timed implements selection.Timed.
+func (*Latency) Timed() {}
+
 // Interface guards
 var (
-	_ selection.Strategy    = (*Latency)(nil)
+	_ selection.Timed       = (*Latency)(nil)
 	_ caddy.Provisioner     = (*Latency)(nil)
 	_ caddyfile.Unmarshaler = (*Latency)(nil)
 )
