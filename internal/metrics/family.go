@@ -1,8 +1,6 @@
 package metrics
 
 import (
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -22,41 +20,40 @@ type family struct {
 	unit float64  // what 1 in memory is on the page
 
 	mu   sync.Mutex // for taking, forgetting and showing, never for counting
-	rows map[string]*row
+	rows map[[2]string]*row
 }
 
-// row are the counters for one set of the other labels, one for each value of the
-// last.
+// row are the counters for the two other labels, one for each value of the last. It
+// has no pointers for a garbage collection to follow.
 type row struct {
-	labels []string
-	counts []atomic.Uint64
+	counts [retry.NumClasses]atomic.Uint64
 }
 
 func newFamily(name, help string, last []string, labels ...string) *family {
 	return &family{
 		desc: prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, name), help, labels, nil),
-		last: last, unit: 1, rows: make(map[string]*row),
+		last: last, unit: 1, rows: make(map[[2]string]*row),
 	}
 }
 
 // with gives the counters for the other labels, which are made if there are none.
-func (f *family) with(labels ...string) *row {
+func (f *family) with(first, second string) *row {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	key := strings.Join(labels, "\x00")
+	key := [...]string{first, second}
 	r := f.rows[key]
 	if r == nil {
-		r = &row{labels: labels, counts: make([]atomic.Uint64, max(len(f.last), 1))}
+		r = new(row)
 		f.rows[key] = r
 	}
 	return r
 }
 
 // forget takes them off the page again.
-func (f *family) forget(labels ...string) {
+func (f *family) forget(first, second string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.rows, strings.Join(labels, "\x00"))
+	delete(f.rows, [...]string{first, second})
 }
 
 // Describe implements prometheus.Collector.
@@ -66,11 +63,11 @@ func (f *family) Describe(ch chan<- *prometheus.Desc) { ch <- f.desc }
 func (f *family) Collect(ch chan<- prometheus.Metric) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, r := range f.rows {
-		for i := range r.counts {
-			labels := r.labels
+	for key, r := range f.rows {
+		for i := range max(len(f.last), 1) {
+			labels := key[:]
 			if len(f.last) > 0 {
-				labels = append(slices.Clip(labels), f.last[i])
+				labels = []string{key[0], key[1], f.last[i]}
 			}
 			ch <- prometheus.MustNewConstMetric(f.desc, prometheus.CounterValue, float64(r.counts[i].Load())*f.unit, labels...)
 		}
