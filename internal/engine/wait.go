@@ -18,10 +18,11 @@ type QueuePolicy struct {
 }
 
 // mustWait tells whether others have waited for longer, or for something more
-// important. One that has been tried already was let in before them.
+// important. One that has been tried already was let in before them, and one that
+// makes a failure up does not want the pool's places.
 func (w *walk) mustWait() bool {
 	home := w.route.Target.Pool
-	return home.Policy.Queue.Size > 0 && w.attempts == 0 && home.Queue.MustWait(time.Now(), w.req.Priority)
+	return home.Policy.Queue.Size > 0 && w.attempts == 0 && w.req.Mock == retry.None && home.Queue.MustWait(time.Now(), w.req.Priority)
 }
 
 // waitForPlace waits in the line of the pool that the request began in until a

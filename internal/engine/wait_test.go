@@ -257,6 +257,26 @@ func TestFallbackAfterTheQueue(t *testing.T) {
 	})
 }
 
+// A failure that is made up leads to the fallback, whoever waits for the pool.
+func TestMockedFailureDoesNotQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := deployment("a", parallel(1)), deployment("b")
+		m, f := newPool("m", a), newPool("f", b)
+		m.Policy.Queue = QueuePolicy{Size: 5, Timeout: time.Minute}
+		r := newRouter(t, m, f)
+		for range 2 { // one is served and one waits
+			go serve(t.Context(), r, &Request{Model: "m"}, script(map[string][]step{"m/a": {takes(time.Second)}}))
+		}
+		synctest.Wait()
+		x := script(nil)
+		req := &Request{Model: "m", Mock: retry.ServerError, Fallbacks: to(f), FallbacksSet: true}
+		if res := serve(t.Context(), r, req, x); res.Class != retry.None {
+			t.Errorf("got %v, want an answer of the fallback", res.Class)
+		}
+		x.want(t, "f/b")
+	})
+}
+
 func TestClientThatLeavesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := deployment("a", parallel(1))

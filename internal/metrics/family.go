@@ -9,11 +9,12 @@ import (
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
 
-// family is a counter whose last label has a list of values, if it has one. Whatever the other
-// labels are, the counters of the whole list are on the page before the first is
-// needed: one that appears with its first failure has no increase that an alert
-// could see. In memory each is a number, of which Prometheus's metrics are made
-// when the page is asked for: a config may have thousands of deployments.
+// family is a counter whose last label has a list of values, if it has one.
+// Whatever the other labels are, the counters of the whole list are on the page
+// before the first is needed: one that appears with its first failure has no
+// increase that an alert could see. In memory each is a number, of which
+// Prometheus's metrics are made when the page is asked for: a config may have
+// thousands of deployments.
 type family struct {
 	desc *prometheus.Desc
 	last []string // empty where there is no such label
