@@ -158,8 +158,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = app.(*App)
 	directory := &h.router.Directory
+	shared := upstreams.Shared{Store: h.app.Store(), Transports: new(upstreams.Transports)}
 	for _, pool := range h.Pools {
-		if err := pool.Provision(ctx, h.Policy, h.app.Store()); err != nil {
+		if err := pool.Provision(ctx, h.Policy, shared); err != nil {
 			return err
 		}
 		pool.CountIn(h.app.metrics.Metrics)

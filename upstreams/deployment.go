@@ -14,7 +14,6 @@ import (
 
 	"github.com/llmrouter/caddy-llm-router/health"
 	"github.com/llmrouter/caddy-llm-router/internal/metrics"
-	"github.com/llmrouter/caddy-llm-router/internal/state"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
 
@@ -134,8 +133,8 @@ type Deployment struct {
 }
 
 // provision sets up the deployment of a pool and its reverse proxy. What it
-// shares with other instances goes through store.
-func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, cooldown *health.Config, store state.Store) error {
+// shares with other instances goes through the store.
+func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, cooldown *health.Config, shared Shared) error {
 	if err := d.validate(); err != nil {
 		return err
 	}
@@ -146,8 +145,8 @@ func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, c
 	if err != nil {
 		return err
 	}
-	d.share(store, pool, known)
-	if err := d.provisionProxy(ctx, pool); err != nil { // which begins to check the health
+	d.share(shared.Store, pool, known)
+	if err := d.provisionProxy(ctx, pool, shared.Transports); err != nil { // which begins to check the health
 		return err
 	}
 	d.candidate = &selection.Candidate{
@@ -170,7 +169,7 @@ func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, c
 		},
 		Upstream: d,
 	}
-	d.sharing.joinOthers(d.candidate, store.Strict())
+	d.sharing.joinOthers(d.candidate, shared.Store.Strict())
 	if d.verdict != nil {
 		d.candidate.Healthy = d.verdict.usable
 	}

@@ -39,10 +39,17 @@ type Pool struct {
 	counters  counted[*metrics.Pool]
 }
 
+// Shared is what the pools of a router have in common.
+type Shared struct {
+	// Store connects deployments with themselves in other instances.
+	Store state.Store
+	// Transports are the transports that deployments may share.
+	Transports *Transports
+}
+
 // Provision sets up the pool and its deployments; what the pool's policy leaves
-// open comes from defaults. The deployments are connected with themselves in
-// other instances through store.
-func (p *Pool) Provision(ctx caddy.Context, defaults Policy, store state.Store) error {
+// open comes from defaults.
+func (p *Pool) Provision(ctx caddy.Context, defaults Policy, shared Shared) error {
 	if p == nil {
 		return errors.New("a pool is null")
 	}
@@ -69,7 +76,7 @@ func (p *Pool) Provision(ctx caddy.Context, defaults Policy, store state.Store) 
 			return fmt.Errorf("pool %q: two deployments have the id %q", p.Name, d.ID)
 		}
 		ids[d.ID] = true
-		if err := d.provision(ctx, p.Name, &p.effective, cooldown, store); err != nil {
+		if err := d.provision(ctx, p.Name, &p.effective, cooldown, shared); err != nil {
 			return fmt.Errorf("pool %q: deployment %q: %w", p.Name, d.ID, err)
 		}
 		candidates = append(candidates, d.candidate)

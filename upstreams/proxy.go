@@ -1,13 +1,13 @@
 package upstreams
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
@@ -16,7 +16,7 @@ import (
 
 // provisionProxy sets up the deployment's reverse proxy: its transport, header
 // operations, upstreams and active health checks.
-func (d *Deployment) provisionProxy(ctx caddy.Context, pool string) error {
+func (d *Deployment) provisionProxy(ctx caddy.Context, pool string, transports *Transports) error {
 	proxy := d.ReverseProxy
 	if proxy == nil {
 		proxy = new(reverseproxy.Handler)
@@ -27,7 +27,7 @@ func (d *Deployment) provisionProxy(ctx caddy.Context, pool string) error {
 	if err := d.address(proxy); err != nil {
 		return err
 	}
-	if err := d.loadTransport(ctx, proxy); err != nil {
+	if err := d.loadTransport(ctx, proxy, transports); err != nil {
 		return err
 	}
 	d.transport = proxy.Transport
@@ -142,7 +142,7 @@ func (d *Deployment) address(proxy *reverseproxy.Handler) error {
 
 // loadTransport loads the transport before the proxy does, with TLS or h2c as
 // the address's scheme asks for.
-func (d *Deployment) loadTransport(ctx caddy.Context, proxy *reverseproxy.Handler) error {
+func (d *Deployment) loadTransport(ctx caddy.Context, proxy *reverseproxy.Handler, transports *Transports) error {
 	raw := proxy.TransportRaw
 	if raw == nil {
 		raw = json.RawMessage(`{"protocol":"http"}`)
@@ -163,19 +163,14 @@ func (d *Deployment) loadTransport(ctx caddy.Context, proxy *reverseproxy.Handle
 		}
 		raw, _ = json.Marshal(config) // raw messages that were just parsed
 	}
-	d.described = bytes.Contains(raw, []byte("{http.reverse_proxy.upstream."))
-	proxy.TransportRaw = raw
-	mod, err := ctx.LoadModule(proxy, "TransportRaw")
+	d.described = describesUpstream(raw)
+	// A socket has no host by which a shared transport could tell it from others.
+	socket := strings.HasPrefix(d.base.dial, "unix/")
+	transport, err := transports.load(ctx, raw, !socket)
 	if err != nil {
-		return fmt.Errorf("loading transport: %w", err)
+		return err
 	}
-	transport, ok := mod.(http.RoundTripper)
-	if !ok {
-		return fmt.Errorf("transport %T cannot make round trips", mod)
-	}
-	if own, ok := mod.(reverseproxy.ProxyProtocolTransport); ok && own.ProxyProtocolEnabled() {
-		return errors.New("transport: proxy_protocol names one client for each connection; here clients share them")
-	}
+	proxy.TransportRaw = nil
 	proxy.Transport = transport
 	if tls, ok := transport.(reverseproxy.TLSTransport); ok && tls.TLSEnabled() {
 		d.base.scheme = "https"
