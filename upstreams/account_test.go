@@ -106,7 +106,7 @@ func (tt accountCase) run(t *testing.T) {
 	}
 	x, w := newExchange(t, post(path), `{"model":"gpt-4o","messages":[`+strings.Repeat(" ", 38)+`]}`) // 10 tokens
 	x.w = &leaving{ResponseWriter: w, before: tt.leaves}
-	x.control = http.NewResponseController(w)
+	x.control = *http.NewResponseController(w)
 	a := attemptOn(d)
 	a.Limit, a.Idle = time.Hour, time.Minute
 	start := time.Now()

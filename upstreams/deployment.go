@@ -121,7 +121,9 @@ type Deployment struct {
 	keyHeader string
 	proxy     *reverseproxy.Handler
 	transport http.RoundTripper
-	static    *reverseproxy.DialInfo
+	static    *reverseproxy.DialInfo // nil with dynamic upstreams
+	// staticValue is what static points to, as contexts hold it: boxed once.
+	staticValue any
 	ops       []*headers.HeaderOps // the transport's, then the user's
 	described bool                 // the transport uses placeholders about its upstream
 	candidate *selection.Candidate

@@ -20,7 +20,7 @@ import (
 // written to the client.
 type Exchange struct {
 	w       http.ResponseWriter
-	control *http.ResponseController
+	control http.ResponseController
 	r       *http.Request
 	repl    *caddy.Replacer
 	body    *apireq.Body
@@ -48,7 +48,7 @@ type Exchange struct {
 // form tells that the body is a multipart form rather than JSON.
 func NewExchange(w http.ResponseWriter, r *http.Request, body *apireq.Body, facts *apireq.Facts, form bool) *Exchange {
 	return &Exchange{
-		w: w, control: http.NewResponseController(w), r: r,
+		w: w, control: *http.NewResponseController(w), r: r,
 		repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer),
 		body: body, facts: facts, form: form,
 		dialect: api.DialectOf(r.URL.Path),

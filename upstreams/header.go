@@ -11,14 +11,24 @@ import (
 	"github.com/llmrouter/caddy-llm-router/internal/engine"
 )
 
-// notForwarded are the client's headers that do not reach a deployment: those
-// that concern one connection only (RFC 9110 section 7.6.1 and what Caddy's
-// reverse proxy adds to it), and those that the round trip sets itself.
-var notForwarded = map[string]bool{
-	"Alt-Svc": true, "Connection": true, "Proxy-Connection": true, "Keep-Alive": true,
-	"Proxy-Authenticate": true, "Proxy-Authorization": true, "Te": true, "Trailer": true,
-	"Transfer-Encoding": true, "Upgrade": true,
-	"Accept-Encoding": true, "Content-Length": true, "Expect": true,
+// ofConnection tells whether a header concerns one connection only (RFC 9110
+// section 7.6.1 and what Caddy's reverse proxy adds to it).
+func ofConnection(name string) bool {
+	switch name {
+	case "Alt-Svc", "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate",
+		"Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
+}
+
+// setHere tells whether a header is one that the round trip sets itself.
+func setHere(name string) bool {
+	switch name {
+	case "Accept-Encoding", "Content-Length", "Expect":
+		return true
+	}
+	return false
 }
 
 // tellsClient tells whether a header says who the client is, or how its request
@@ -36,12 +46,6 @@ var credentials = map[string]bool{
 	"Authorization": true, "Api-Key": true, "X-Api-Key": true, "X-Goog-Api-Key": true, "X-Litellm-Api-Key": true,
 }
 
-// hopByHop are the headers of a response that concern one connection only.
-var hopByHop = [...]string{
-	"Alt-Svc", "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate",
-	"Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-}
-
 // routersOwn tells whether a header is one of those by which clients and router
 // speak to each other.
 func routersOwn(name string) bool { return strings.HasPrefix(name, "X-Llm-") }
@@ -57,7 +61,7 @@ func (x *Exchange) outgoingHeader(d *Deployment) http.Header {
 	h := make(http.Header, len(client)+4)
 	named := client["Connection"]
 	for name, values := range client {
-		if notForwarded[name] || tellsClient(name) || d.ownKey && credentials[name] || routersOwn(name) {
+		if ofConnection(name) || setHere(name) || tellsClient(name) || d.ownKey && credentials[name] || routersOwn(name) {
 			continue
 		}
 		if named != nil && connectionNames(named, name) {
@@ -102,35 +106,49 @@ func connectionNames(connection []string, name string) bool {
 
 // dropHopByHop removes from a response what concerns one connection only.
 func dropHopByHop(h http.Header) {
-	for _, list := range h["Connection"] {
-		for field := range strings.SplitSeq(list, ",") {
-			if field = textproto.TrimString(field); field != "" {
-				h.Del(field)
-			}
+	named := h["Connection"]
+	for name := range h {
+		if ofConnection(name) || named != nil && connectionNames(named, name) {
+			delete(h, name)
 		}
-	}
-	for _, name := range hopByHop {
-		delete(h, name)
 	}
 }
 
 // writeHead gives the client the head of the answer that is held.
 func (x *Exchange) writeHead(a *engine.Attempt) {
 	res := x.answer.res
-	x.copyHeader(deploymentOf(a), res.StatusCode, res.Header, strconv.Itoa(res.ProtoMajor)+"."+strconv.Itoa(res.ProtoMinor))
-	stamp(x.w.Header(), a)
-	x.stampCost(a)
+	x.copyHeader(deploymentOf(a), res.StatusCode, res.Header, versionOf(res))
+	h := x.w.Header()
 	if x.answer.streams { // to which an end may be added
-		delete(x.w.Header(), "Content-Length")
+		delete(h, "Content-Length")
 	}
 	if x.answer.lengthKnown() && len(res.Trailer) == 0 {
-		x.w.Header()["Content-Length"] = []string{strconv.Itoa(len(x.answer.held))}
+		setContentLength(h, len(x.answer.held))
 	}
+	stamp(h, a)
+	x.stampCost(a)
 	for name := range res.Trailer {
-		x.w.Header().Add("Trailer", name)
+		h.Add("Trailer", name)
 	}
 	x.w.WriteHeader(res.StatusCode)
 	x.committed, x.streaming = true, x.answer.streams
+}
+
+// versionOf is the version of HTTP of an answer.
+func versionOf(res *http.Response) string {
+	if res.ProtoMajor == 1 && res.ProtoMinor == 1 {
+		return "1.1"
+	}
+	return strconv.Itoa(res.ProtoMajor) + "." + strconv.Itoa(res.ProtoMinor)
+}
+
+// setContentLength states a length that mostly stands there already. Setting a key of
+// a map of eight grows it, even one that it has.
+func setContentLength(h http.Header, length int) {
+	text := strconv.Itoa(length)
+	if stated := h["Content-Length"]; len(stated) != 1 || stated[0] != text {
+		h["Content-Length"] = []string{text}
+	}
 }
 
 // copyHeader puts an upstream's headers into the client's response.

@@ -150,7 +150,7 @@ func (p *llmProbe) request(r *http.Request) *http.Request {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		describe(repl, p.dial)
+		describe(repl, &p.dial)
 		for _, ops := range p.ops {
 			ops.ApplyToRequest(req)
 		}

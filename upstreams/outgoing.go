@@ -23,28 +23,40 @@ import (
 // it a unix socket could not be reached.
 const dialInfoKey caddy.CtxKey = "reverse_proxy.dial_info"
 
+// outgoing is the request of one attempt with what it points to, which is one piece
+// of memory rather than many.
+type outgoing struct {
+	request http.Request
+	url     url.URL
+	body    bytes.Reader
+	trace   httptrace.ClientTrace
+}
+
 // outgoing makes the request for one attempt. It shares nothing with the
 // client's request that an attempt could change.
 func (x *Exchange) outgoing(ctx context.Context, d *Deployment, a *engine.Attempt) (*http.Request, error) {
-	dial, err := d.dialInfo(x.r, x.w, x.repl)
+	ctx, dial, err := d.dialInfo(ctx, x.r, x.w, x.repl)
 	if err != nil {
 		return nil, err
 	}
-	ctx = context.WithValue(ctx, dialInfoKey, dial)
-	ctx = httptrace.WithClientTrace(ctx, x.passOnInformational())
+	o := new(outgoing)
+	o.trace.Got1xxResponse = x.passOnInformational
+	ctx = httptrace.WithClientTrace(ctx, &o.trace)
+	d.target(&o.url, x.r.URL, dial)
 	host := d.base.host
 	if d.static == nil && d.BaseURL == "" {
 		host = dial.Address
 	}
-	req := (&http.Request{
+	req := &o.request
+	*req = *(&http.Request{
 		Method:     x.r.Method,
-		URL:        d.target(x.r.URL, dial),
+		URL:        &o.url,
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1, ProtoMinor: 1,
 		Header: x.outgoingHeader(d),
 		Host:   host,
 	}).WithContext(ctx)
-	x.setBody(req, x.edits(d, a))
+	x.setBody(o, x.edits(d, a))
 	if strings.Contains(req.URL.RawQuery, "model=") {
 		setQueryModel(req.URL, d.modelFor(a.Target.Model, a.Target.Star))
 	}
@@ -57,9 +69,9 @@ func (x *Exchange) outgoing(ctx context.Context, d *Deployment, a *engine.Attemp
 	return req, nil
 }
 
-// target is the URL of the deployment for what the client asked for.
-func (d *Deployment) target(client *url.URL, dial reverseproxy.DialInfo) *url.URL {
-	u := &url.URL{Scheme: d.base.scheme, Host: dial.Address, RawQuery: d.base.rawQuery(client.RawQuery), ForceQuery: client.ForceQuery}
+// target sets the URL of the deployment for what the client asked for.
+func (d *Deployment) target(u, client *url.URL, dial *reverseproxy.DialInfo) {
+	*u = url.URL{Scheme: d.base.scheme, Host: dial.Address, RawQuery: d.base.rawQuery(client.RawQuery), ForceQuery: client.ForceQuery}
 	if (u.Scheme == "http" && dial.Port == "80") || (u.Scheme == "https" && dial.Port == "443") {
 		if u.Host = dial.Host; strings.Contains(u.Host, ":") {
 			u.Host = "[" + u.Host + "]"
@@ -69,17 +81,16 @@ func (d *Deployment) target(client *url.URL, dial reverseproxy.DialInfo) *url.UR
 		u.Host = d.base.host // a socket's path is no host; the dial info tells where to connect
 	}
 	u.Path, u.RawPath = d.base.paths(client)
-	return u
 }
 
 // setBody gives the request the client's body with what the deployment wants
 // changed, and not a byte else.
-func (x *Exchange) setBody(req *http.Request, edits apireq.Edits) {
+func (x *Exchange) setBody(o *outgoing, edits apireq.Edits) {
 	if n := edits.Len(len(x.body.Bytes())); n <= smallBody {
-		x.setSmallBody(req, x.body.Append(make([]byte, 0, n), edits))
+		o.setSmallBody(x.body.Append(make([]byte, 0, n), edits))
 		return
 	}
-	x.setLargeBody(req, edits)
+	x.setLargeBody(&o.request, edits)
 }
 
 // smallBody is the size up to which a body is copied for an attempt. The
@@ -90,9 +101,11 @@ func (x *Exchange) setBody(req *http.Request, edits apireq.Edits) {
 const smallBody = 16 << 10
 
 // setSmallBody gives the request a body of its own.
-func (x *Exchange) setSmallBody(req *http.Request, body []byte) {
+func (o *outgoing) setSmallBody(body []byte) {
+	o.body.Reset(body)
+	req := &o.request
 	req.ContentLength = int64(len(body))
-	req.Body = io.NopCloser(bytes.NewReader(body))
+	req.Body = io.NopCloser(&o.body)
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 }
 
@@ -112,11 +125,17 @@ func setQueryModel(u *url.URL, model string) {
 	}
 }
 
-// dialInfo tells where to connect to.
-func (d *Deployment) dialInfo(r *http.Request, w http.ResponseWriter, repl *caddy.Replacer) (reverseproxy.DialInfo, error) {
+// dialInfo tells where to connect to, and the transport of a request with the
+// context too.
+func (d *Deployment) dialInfo(ctx context.Context, r *http.Request, w http.ResponseWriter, repl *caddy.Replacer) (context.Context, *reverseproxy.DialInfo, error) {
 	if d.static != nil {
-		return *d.static, nil
+		return context.WithValue(ctx, dialInfoKey, d.staticValue), d.static, nil
 	}
+	dial, err := d.dynamicDialInfo(r, w, repl)
+	return context.WithValue(ctx, dialInfoKey, dial), &dial, err
+}
+
+func (d *Deployment) dynamicDialInfo(r *http.Request, w http.ResponseWriter, repl *caddy.Replacer) (reverseproxy.DialInfo, error) {
 	ups, err := d.proxy.DynamicUpstreams.GetUpstreams(r)
 	if err != nil {
 		return reverseproxy.DialInfo{}, fmt.Errorf("looking up upstreams: %w", err)
@@ -142,7 +161,7 @@ func (d *Deployment) dialInfo(r *http.Request, w http.ResponseWriter, repl *cadd
 
 // describe sets the placeholders that header operations may use, as Caddy's
 // reverse proxy does.
-func describe(repl *caddy.Replacer, dial reverseproxy.DialInfo) {
+func describe(repl *caddy.Replacer, dial *reverseproxy.DialInfo) {
 	repl.Set("http.reverse_proxy.upstream.address", dial.String())
 	repl.Set("http.reverse_proxy.upstream.hostport", dial.Address)
 	repl.Set("http.reverse_proxy.upstream.host", dial.Host)
@@ -151,11 +170,7 @@ func describe(repl *caddy.Replacer, dial reverseproxy.DialInfo) {
 
 // passOnInformational hands 1xx answers of the upstream on to the client, as
 // long as the client has not been given anything else.
-func (x *Exchange) passOnInformational() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
-			x.informational(code, http.Header(header))
-			return nil
-		},
-	}
+func (x *Exchange) passOnInformational(code int, header textproto.MIMEHeader) error {
+	x.informational(code, http.Header(header))
+	return nil
 }

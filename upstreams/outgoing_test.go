@@ -107,7 +107,9 @@ func TestTarget(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := *client
-			if got := d.target(client, *d.static).String(); got != tt.want {
+			var target url.URL
+			d.target(&target, client, d.static)
+			if got := target.String(); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 			if *client != before {

@@ -137,6 +137,7 @@ func (d *Deployment) address(proxy *reverseproxy.Handler) error {
 		Host:     network.Host,
 		Port:     strconv.Itoa(int(network.StartPort)),
 	}
+	d.staticValue = *d.static
 	return nil
 }
 

@@ -37,7 +37,7 @@ func (x *Exchange) keep(a *engine.Attempt, body []byte, whole bool) {
 	res := x.answer.res
 	x.refusal = refusal{
 		status: res.StatusCode, header: res.Header, body: bytes.Clone(body), whole: whole,
-		version: strconv.Itoa(res.ProtoMajor) + "." + strconv.Itoa(res.ProtoMinor),
+		version: versionOf(res),
 		pool:    a.Target.Pool.Name, deployment: deploymentOf(a),
 	}
 }
