@@ -124,14 +124,14 @@ type Deployment struct {
 	static    *reverseproxy.DialInfo // nil with dynamic upstreams
 	// staticValue is what static points to, as contexts hold it: boxed once.
 	staticValue any
-	ops       []*headers.HeaderOps // the transport's, then the user's
-	described bool                 // the transport uses placeholders about its upstream
-	candidate *selection.Candidate
-	held      held     // its entry of states
-	sharing   sharing  // with other instances
-	notices   *notices // of the same entry
-	counters  counted[*metrics.Deployment]
-	verdict   *verdict // nil without active health checks
+	ops         []*headers.HeaderOps // the transport's, then the user's
+	described   bool                 // the transport uses placeholders about its upstream
+	candidate   *selection.Candidate
+	held        held     // its entry of states
+	sharing     sharing  // with other instances
+	notices     *notices // of the same entry
+	counters    counted[*metrics.Deployment]
+	verdict     *verdict // nil without active health checks
 }
 
 // provision sets up the deployment of a pool and its reverse proxy. What it

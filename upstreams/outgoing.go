@@ -94,11 +94,11 @@ func (x *Exchange) setBody(o *outgoing, edits apireq.Edits) {
 }
 
 // smallBody is the size up to which a body is copied for an attempt. The
-// transport sends a body that it knows to be in memory together with the head,
-// and knows only the standard library's readers, which tell nobody when they
-// are done with pooled memory. A copy of this size costs less than a write to
-// the connection.
-const smallBody = 16 << 10
+// transport sends a body that it knows to be in memory together with the head, if
+// both fit in its buffer of 4 KiB, and knows only the standard library's readers,
+// which tell nobody when they are done with pooled memory. A copy of this size costs
+// less than another write to the connection.
+const smallBody = 3 << 10
 
 // setSmallBody gives the request a body of its own.
 func (o *outgoing) setSmallBody(body []byte) {

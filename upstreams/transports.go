@@ -85,6 +85,9 @@ func newTransport(ctx caddy.Context, raw json.RawMessage) (http.RoundTripper, er
 	if !ok {
 		return nil, fmt.Errorf("transport %T cannot make round trips", mod)
 	}
+	if plain, ok := mod.(*reverseproxy.HTTPTransport); ok {
+		sendInPlace(plain)
+	}
 	if own, ok := mod.(reverseproxy.ProxyProtocolTransport); ok && own.ProxyProtocolEnabled() {
 		return nil, fmt.Errorf("transport: proxy_protocol names one client for each connection; here clients share them")
 	}

@@ -2,6 +2,7 @@ package apireq
 
 import (
 	"io"
+	"net"
 	"sync"
 )
 
@@ -19,7 +20,8 @@ type Reader struct {
 	body    *Body      // nil once the reference is dropped
 	parts   pieces     // what is left to read, in order
 	closed  bool
-	writing bool // WriteTo uses the memory outside the lock and drops the reference
+	writing bool   // WriteTo uses the memory outside the lock and drops the reference
+	batch   pieces // the memory of what WriteTo writes at once
 }
 
 // NewReader reads the body with edits, without copying it; replacements must stay
@@ -48,6 +50,17 @@ func (b *Body) Append(dst []byte, edits Edits) []byte {
 // Len is the number of bytes that the Reader gives from its beginning to its
 // end, whatever has been read: the Content-Length.
 func (r *Reader) Len() int64 { return r.size }
+
+// Left is how many bytes have not been read; 0 after Close.
+func (r *Reader) Left() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var left int64
+	for _, p := range r.parts {
+		left += int64(len(p))
+	}
+	return left
+}
 
 // Read implements io.Reader. It fails with ErrClosed after Close.
 func (r *Reader) Read(p []byte) (int, error) {
@@ -81,33 +94,35 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 		if r.writing {
 			return total, errTwoWriters
 		}
-		piece := r.take()
-		if len(piece) == 0 {
+		next := r.take()
+		if len(next) == 0 {
 			return total, nil
 		}
-		n, err := r.write(w, piece)
-		total += int64(n)
+		n, err := r.write(w, next)
+		total += n
 		if err != nil {
 			return total, err
 		}
 	}
 }
 
-// take removes the next piece of at most maxWrite bytes from what is left.
-func (r *Reader) take() []byte {
+// take removes the next pieces of at most maxWrite bytes from what is left.
+func (r *Reader) take() net.Buffers {
+	taken, room := net.Buffers(r.batch[:0]), maxWrite
 	for i, part := range r.parts {
-		if len(part) > 0 {
-			n := min(len(part), maxWrite)
+		n := min(len(part), room)
+		if n > 0 {
+			taken = append(taken, part[:n])
 			r.parts[i] = part[n:]
-			return part[:n]
+			room -= n
 		}
 	}
-	return nil
+	return taken
 }
 
-// write gives one piece to w without the lock, and takes the lock again even
-// when w panics.
-func (r *Reader) write(w io.Writer, piece []byte) (n int, err error) {
+// write gives a batch to w, in one go if it is a connection, without the lock, and
+// takes the lock again even when w panics.
+func (r *Reader) write(w io.Writer, batch net.Buffers) (n int64, err error) {
 	r.writing = true
 	r.mu.Unlock()
 	defer func() {
@@ -117,8 +132,12 @@ func (r *Reader) write(w io.Writer, piece []byte) (n int, err error) {
 			r.drop()
 		}
 	}()
-	n, err = w.Write(piece)
-	if err == nil && n != len(piece) {
+	var want int64
+	for _, piece := range batch {
+		want += int64(len(piece))
+	}
+	n, err = batch.WriteTo(w)
+	if err == nil && n != want {
 		err = io.ErrShortWrite
 	}
 	return n, err
