@@ -60,7 +60,7 @@ func (h *Handler) request(r *http.Request, repl *caddy.Replacer, model string) *
 			}
 		}
 	}
-	req.Timeout = secondsIn(r.Header["X-Stainless-Timeout"])
+	req.Timeout = clientTimeout(r.Header)
 	if values := r.Header["X-Stainless-Retry-Count"]; len(values) == 1 && values[0] != "0" {
 		req.Repeated = true
 	}
@@ -78,6 +78,17 @@ const priorityExpected = "a whole number from -1000000 to 1000000 or a placehold
 func validPriority(value string) bool {
 	_, ok := apireq.ParsePriority(value)
 	return ok || value == "" || strings.Contains(value, "{")
+}
+
+// clientTimeout is how long the client will wait for its answer to begin; 0 where
+// it does not say. The clients for Python say how long they wait for the next
+// byte. That is the same, because they get none before the answer is known to be
+// good.
+func clientTimeout(header http.Header) time.Duration {
+	if timeout := secondsIn(header["X-Stainless-Timeout"]); timeout > 0 {
+		return timeout
+	}
+	return secondsIn(header["X-Stainless-Read-Timeout"])
 }
 
 // secondsIn reads a header that is a number of seconds; 0 for anything else.

@@ -32,9 +32,9 @@ type Policy struct {
 
 	// How long a request may take over all of its attempts until its answer
 	// begins. While another attempt could follow, one attempt gets at most three
-	// quarters of what is left. A client's `X-Stainless-Timeout` shortens it. An
-	// answer that has begun to stream is bounded by `idle_timeout` instead.
-	// Default: `10m`.
+	// quarters of what is left. A client's `X-Stainless-Timeout` or
+	// `X-Stainless-Read-Timeout` shortens it. An answer that has begun to stream
+	// is bounded by `idle_timeout` instead. Default: `10m`.
 	Deadline caddy.Duration `json:"deadline,omitempty"`
 
 	// How long one attempt may take when the answer is not streamed.

@@ -96,17 +96,19 @@ func TestADeadlineEndsAllAttempts(t *testing.T) {
 		counts(t, "a", a, 1)
 		counts(t, "b", b, 1)
 	})
-	t.Run("of the client", func(t *testing.T) {
-		s := routerWith(t, twoInOrder(a, b, ""))
-		g := ask(t, s, chatPath, plain, "X-Stainless-Timeout", "0.8")
-		dialects[0].checkError(t, g, 504)
-		if g.took > 4*time.Second {
-			t.Errorf("took %v, want about 800ms", g.took)
-		}
-		if e := lines(s, "attempt failed, deployment cools down"); len(e) != 0 {
-			t.Errorf("got cooldowns %v for a limit that the client set, want none", e)
-		}
-	})
+	for _, header := range []string{"X-Stainless-Timeout", "X-Stainless-Read-Timeout"} {
+		t.Run("of the client, in "+header, func(t *testing.T) {
+			s := routerWith(t, twoInOrder(a, b, ""))
+			g := ask(t, s, chatPath, plain, header, "0.8")
+			dialects[0].checkError(t, g, 504)
+			if g.took > 4*time.Second {
+				t.Errorf("took %v, want about 800ms", g.took)
+			}
+			if e := lines(s, "attempt failed, deployment cools down"); len(e) != 0 {
+				t.Errorf("got cooldowns %v for a limit that the client set, want none", e)
+			}
+		})
+	}
 }
 
 // What was tried in one pool must not make the next one forget to leave time.
