@@ -255,7 +255,7 @@ func TestNoFileNamesAPathOfAMachine(t *testing.T) {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && (entry.Name() == ".git" || path == "bin"):
+		case entry.IsDir() && (path == "bin" || slices.Contains([]string{".git", "node_modules", ".venv"}, entry.Name())):
 			return fs.SkipDir
 		case !entry.Type().IsRegular() || ignored.MatchString(path):
 			return nil

@@ -1,6 +1,6 @@
 // Package wholepath tests the router as its users meet it: on a real Caddy,
-// with real connections, against scripted model servers and official clients,
-// and by what its documents say.
+// with real connections, against scripted model servers, and by what its documents
+// say.
 package wholepath
 
 import (
