@@ -63,6 +63,10 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		resume              on|off
 //		max_parallel        <n>
 //		queue               <size> <timeout>|off
+//		affinity            <value...>|off {
+//			ttl  <duration>
+//			size <n>
+//		}
 //		usage_in_stream     on|off
 //		slow_start          <duration>
 //		health_panic        on|off

@@ -25,7 +25,7 @@ type fate struct {
 // fateNames are the names of what value knows.
 var fateNames = [...]string{
 	"model", "pool", "deployment", "attempts", "fallbacks", "error_class",
-	"ttft_ms", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "usage", "cost",
+	"ttft_ms", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "usage", "cost", "affinity",
 }
 
 // value is what stands under a name. What is not known is empty.
@@ -67,6 +67,8 @@ func (f *fate) value(name string) (value any, ok bool) {
 			return "", true
 		}
 		return res.Cost, true
+	case "affinity":
+		return res.Affinity.String(), true
 	}
 	return nil, false
 }

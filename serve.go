@@ -67,6 +67,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	req.MaxOutput = facts.MaxOutput * facts.Choices
 	x := upstreams.NewExchange(w, r, body, &facts, form)
 	defer x.Close()
+	req.Session = x
 	result := h.router.Serve(r.Context(), route, req, x)
 	h.report(r, repl, req, &result)
 	if result.Class == retry.None {
@@ -92,6 +93,7 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *cad
 		return h.refuse(w, r, pathClimbs)
 	}
 	x := upstreams.NewUpgrade(w, r)
+	req.Session = x
 	result := h.router.Serve(r.Context(), route, req, x)
 	h.report(r, repl, req, &result)
 	switch {

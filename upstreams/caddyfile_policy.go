@@ -38,6 +38,10 @@ import (
 //	resume              on|off
 //	max_parallel        <n>
 //	queue               <size> <timeout>|off
+//	affinity            <value...>|off {
+//		ttl  <duration>
+//		size <n>
+//	}
 //	usage_in_stream     on|off
 //	slow_start          <duration>
 //	health_panic        on|off
@@ -108,6 +112,13 @@ var policyParsers = map[string]policyParser{
 		func(p *Policy, d *caddyfile.Dispenser) error {
 			p.Queue = new(Queue)
 			return p.Queue.unmarshalCaddyfile(d)
+		},
+	},
+	"affinity": {
+		func(p *Policy) bool { return p.Affinity != nil },
+		func(p *Policy, d *caddyfile.Dispenser) error {
+			p.Affinity = new(Affinity)
+			return p.Affinity.unmarshalCaddyfile(d)
 		},
 	},
 	"resume": {

@@ -27,6 +27,9 @@ func (p *Pool) CountIn(m *metrics.Metrics) {
 	p.counters = counted[*metrics.Pool]{m.Pool(p.Name), true}
 	for _, d := range p.Deployments {
 		d.counters = counted[*metrics.Deployment]{p.counters.metrics.Deployment(d.ID), true}
+		if p.engine.Sessions != nil {
+			d.Counters().KeepsSessions()
+		}
 	}
 }
 

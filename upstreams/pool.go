@@ -37,6 +37,10 @@ type Pool struct {
 	engine    *engine.Pool
 	held      held // its entry of states
 	counters  counted[*metrics.Pool]
+
+	namers       []namer // of its sessions
+	heldSessions held    // their entry of states
+	endSharing   func()  // with other instances; nil where there are none
 }
 
 // Shared is what the pools of a router have in common.
@@ -87,6 +91,9 @@ func (p *Pool) Provision(ctx caddy.Context, defaults Policy, shared Shared) erro
 	p.engine.Upstream = p
 	var err error
 	if p.engine.Queue, err = p.takeQueue(); err != nil {
+		return fmt.Errorf("pool %q: %w", p.Name, err)
+	}
+	if err := p.keepSessions(shared.Store); err != nil {
 		return fmt.Errorf("pool %q: %w", p.Name, err)
 	}
 	return p.loadStrategy(ctx)
@@ -159,7 +166,10 @@ func (p *Pool) Cleanup() error {
 		return nil
 	}
 	p.counters.release()
-	errs := []error{p.held.release()}
+	if p.endSharing != nil {
+		p.endSharing()
+	}
+	errs := []error{p.held.release(), p.heldSessions.release()}
 	for _, d := range p.Deployments {
 		errs = append(errs, d.cleanup())
 	}
