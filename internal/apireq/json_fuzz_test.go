@@ -90,6 +90,7 @@ func FuzzScanJSON(f *testing.F) {
 		`{"mod\u0065l":"\ud83d\ude00\/","Stream":null,"n":3,"options":{"num_predict":-1}}`,
 		` { "model" : "" , "model" : "x" } `, `{"model":"\ud800"}`, `{"MODEL":1}`, `{"ſtream":0}`, `{"a":[[{"b":"]}"}]]}`,
 		`{"a":1}{`, `{"a":[}`, `{"a":"\`, `[]`, "\ufeff{}", "{\"model\":\"\xff\"}", `{"x":12345678901234567890,"prompt":"yY_[]"}`,
+		`{"stream_options":{"include_usage":true},"priority": -1 ,"tools":[],"system":""}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -99,7 +100,8 @@ func FuzzScanJSON(f *testing.F) {
 // Bodies made of random tokens reach valid JSON, duplicates and near misses far
 // more often than random bytes do.
 func TestScanJSONAgainstEncodingJSON(t *testing.T) {
-	tokens := strings.Split(`{ } [ ] , : "model" "stream" "Model" "mod\u0065l" "\u0073tream" "a" "" "b\"c" "d\\" true false null 1 -2 3.5e1 "n" "messages" "max_tokens" "input" {"model":"x"} [1,2]`, " ")
+	tokens := strings.Split(`{ } [ ] , : "model" "stream" "Model" "mod\u0065l" "\u0073tream" "a" "" "b\"c" "d\\" "n" "messages" "max_tokens" "input" "stream_options" "priority" true false null 1 -2 3.5e1 {"model":"x"} [1,2]`, " ")
+	const keys, firstKey = 15, 6
 	random := rand.New(rand.NewPCG(1, 2))
 	valid := 0
 	for range 50_000 {
@@ -108,9 +110,9 @@ func TestScanJSONAgainstEncodingJSON(t *testing.T) {
 			if i > 0 {
 				body = append(body, ',')
 			}
-			body = append(body, tokens[6+random.IntN(9)]...)
+			body = append(body, tokens[firstKey+random.IntN(keys)]...)
 			body = append(body, ": "[:1+random.IntN(2)]...)
-			body = append(body, tokens[6+random.IntN(len(tokens)-6)]...)
+			body = append(body, tokens[firstKey+random.IntN(len(tokens)-firstKey)]...)
 		}
 		body = append(body, '}')
 		if random.IntN(3) == 0 { // break it
@@ -176,7 +178,8 @@ func checkScanJSON(t *testing.T, body []byte) {
 			want.MaxOutput = limits[key]
 		}
 	}
-	got.prompt = promptParts{} // FuzzPrefixes looks at it
+	checkSpans(t, body, &got, list)
+	got.prompt, got.StreamOptions, got.Priority = promptParts{}, Span{}, Span{}
 	if got != want {
 		t.Fatalf("%s: got %+v, want %+v", body, got, want)
 	}
@@ -185,6 +188,39 @@ func checkScanJSON(t *testing.T, body []byte) {
 	}
 	if g := gjson.GetBytes(body, "stream"); g.Bool() != want.Stream {
 		t.Fatalf("got %v from gjson, want %v", g.Bool(), want.Stream)
+	}
+}
+
+// checkSpans holds the spans of an accepted body against its members.
+func checkSpans(t *testing.T, body []byte, got *Facts, list []member) {
+	t.Helper()
+	var options, priority string // the last one counts
+	var prompt []string
+	for _, m := range list {
+		switch m.key {
+		case "stream_options":
+			options = string(m.raw)
+		case "priority":
+			priority = string(m.raw)
+		default:
+			if isPrompt([]byte(m.key)) && len(prompt) < maxPromptParts {
+				prompt = append(prompt, string(m.raw))
+			}
+		}
+	}
+	text := func(s Span) string { return string(body[s.Start:s.End]) }
+	if s := text(got.StreamOptions); s != options {
+		t.Fatalf("%s: got stream options %s, want %s", body, s, options)
+	}
+	if s := text(got.Priority); s != priority {
+		t.Fatalf("%s: got priority %s, want %s", body, s, priority)
+	}
+	var parts []string
+	for _, p := range got.prompt.list[:got.prompt.n] {
+		parts = append(parts, text(p.Span))
+	}
+	if !slices.Equal(parts, prompt) {
+		t.Fatalf("%s: got prompt %q, want %q", body, parts, prompt)
 	}
 }
 
@@ -207,6 +243,12 @@ func checkSplice(t *testing.T, body []byte, f Facts) {
 	got, err := ScanJSON(spliced)
 	want := f
 	want.Model, want.ModelEnd = model, f.ModelStart+len(JSONString(model))
+	for _, span := range []*Span{&want.StreamOptions, &want.Priority} {
+		if span.Start > f.ModelEnd {
+			span.Start += want.ModelEnd - f.ModelEnd
+			span.End += want.ModelEnd - f.ModelEnd
+		}
+	}
 	got.prompt, want.prompt = promptParts{}, promptParts{}
 	if err != nil || got != want {
 		t.Fatalf("%s: got %+v, %v, want %+v", spliced, got, err, want)
