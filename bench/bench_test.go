@@ -47,28 +47,35 @@ func TestARunMeasuresEveryProxy(t *testing.T) {
 	binary := ownCaddy(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	samples, err := run(ctx, []string{
-		"-caddy", binary, "-router", binary, "-full", "-rounds", "1", "-duration", "100ms", "-warm-up", "50ms",
-		"-scenarios", "json-1k-alone,json-32k-last,sse-unpaced",
+	var table strings.Builder
+	err := run(ctx, &table, []string{
+		"-caddy", binary, "-router", binary, "-rounds", "1", "-duration", "100ms", "-warm-up", "50ms",
+		"-proxies", "direct,caddy,router,full,pools,deployments,dead", "-scenarios", "json-1k-alone,sse-unpaced",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(samples) != 3*4 {
-		t.Errorf("got %d samples, want one of each of four proxies in three scenarios", len(samples))
+	lines := strings.Split(strings.TrimSpace(table.String()), "\n")[1:]
+	if len(lines) != 7*2 {
+		t.Fatalf("got %d lines, want one for each of seven proxies in two scenarios:\n%s", len(lines), &table)
 	}
-	for _, s := range samples {
-		if s.p99 < s.p50 || s.p50 <= 0 || s.perSecond <= 0 {
-			t.Errorf("%s through %s: got p50 %s, p99 %s, %v a second", s.scenario, s.proxy, s.p50, s.p99, s.perSecond)
+	for _, line := range lines {
+		// Ratios of a load without a proxy and of the reference are not there.
+		missing := strings.Count(line, " -")
+		switch name := strings.Fields(line)[1]; name {
+		case direct:
+			if missing != 4 {
+				t.Errorf("got %s, want its time, no CPU and no memory", line)
+			}
+		case plainCaddy:
+			if missing != 3 {
+				t.Errorf("got %s, want all but ratios to itself", line)
+			}
+		default:
+			if missing != 0 {
+				t.Errorf("got %s, want all of it", line)
+			}
 		}
-		if isProxy := s.proxy != direct; isProxy != (s.cpu > 0) || isProxy != (s.rss > 1<<20) {
-			t.Errorf("%s through %s: got %s of CPU and %d bytes, want some of a proxy alone", s.scenario, s.proxy, s.cpu, s.rss)
-		}
-	}
-	var table strings.Builder
-	report(&table, samples)
-	if got := strings.Count(table.String(), "\n"); got != 1+len(samples) {
-		t.Errorf("got a table of %d lines, want a line for each of %d samples:\n%s", got, len(samples), &table)
 	}
 }
 
@@ -138,29 +145,41 @@ func TestChatsAreOfTheirSize(t *testing.T) {
 
 func TestRatiosAreTakenWithinARound(t *testing.T) {
 	samples := []sample{
-		{proxy: reference, scenario: "json-1k", round: 0, cpu: 100},
-		{proxy: "router", scenario: "json-1k", round: 0, cpu: 50},
-		{proxy: reference, scenario: "json-1k", round: 1, cpu: 1000}, // a busy round
-		{proxy: "router", scenario: "json-1k", round: 1, cpu: 600},
-		{proxy: reference, scenario: "json-1k", round: 2, cpu: 100},
-		{proxy: "router", scenario: "json-1k", round: 2, cpu: 70},
+		{proxy: plainCaddy, scenario: "json-1k", round: 0, cpu: 100},
+		{proxy: router, scenario: "json-1k", round: 0, cpu: 50},
+		{proxy: plainCaddy, scenario: "json-1k", round: 1, cpu: 1000}, // a busy round
+		{proxy: router, scenario: "json-1k", round: 1, cpu: 600},
+		{proxy: plainCaddy, scenario: "json-1k", round: 2, cpu: 100},
+		{proxy: router, scenario: "json-1k", round: 2, cpu: 70},
 	}
 	cpu := func(s *sample) float64 { return float64(s.cpu) }
-	if got := ratio(samples, "json-1k", "router", cpu); got != "0.60" {
-		t.Errorf("got %s, want the median of 0.50, 0.60 and 0.70", got)
+	if got := ratio(samples, "json-1k", router, plainCaddy, cpu); got != 0.6 {
+		t.Errorf("got %v, want the median of 0.5, 0.6 and 0.7", got)
 	}
-	if got := ratio(samples, "json-1k", reference, cpu); got != "-" {
-		t.Errorf("got %s, want no ratio of the reference to itself", got)
+	if got := ratio(samples, "json-1k", plainCaddy, plainCaddy, cpu); got != 0 {
+		t.Errorf("got %v, want no ratio of the reference to itself", got)
 	}
 }
 
 func TestScenariosByName(t *testing.T) {
 	for prefixes, want := range map[string]int{"json-1k": 2, "json-1k-alone": 1, "json,sse,streams": len(scenarios)} {
-		if got, err := named(prefixes); err != nil || len(got) != want {
+		if got, err := scenariosNamed(prefixes); err != nil || len(got) != want {
 			t.Errorf("%s: got %d, %v, want %d", prefixes, len(got), err, want)
 		}
 	}
-	if _, err := named("json,x"); err == nil {
+	if _, err := scenariosNamed("json,x"); err == nil {
 		t.Error("got no error for an unknown name, want one")
+	}
+}
+
+func TestProxiesByName(t *testing.T) {
+	list, err := proxiesNamed("direct,caddy,full", "plain", "other")
+	if err != nil || len(list) != 3 || list[0].binary != "" || list[1].binary != "plain" || list[2].binary != "other" || list[2].config != fullConfig {
+		t.Errorf("got %v, %v, want three", list, err)
+	}
+	for _, names := range []string{"", "nginx", "caddy,caddy"} {
+		if _, err := proxiesNamed(names, "plain", "other"); err == nil {
+			t.Errorf("%q: got no error, want one", names)
+		}
 	}
 }

@@ -22,7 +22,7 @@ type load struct {
 
 	measuring atomic.Bool
 	answers   atomic.Int64 // complete and good
-	units     atomic.Int64 // of which costs are told: good answers, or the events of streams
+	units     atomic.Int64 // while measuring: good answers, or the events of streams
 	failures  atomic.Int64
 	failure   atomic.Pointer[error] // the latest
 
@@ -134,8 +134,8 @@ func (c *client) stream(body io.Reader) error {
 
 // took counts a unit that arrived so long after it was asked for or sent.
 func (c *client) took(d time.Duration) {
-	c.load.units.Add(1)
 	if c.load.measuring.Load() {
 		c.delays = append(c.delays, d)
+		c.load.units.Add(1)
 	}
 }

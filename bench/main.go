@@ -7,25 +7,16 @@ package main
 
 import (
 	"context"
-	_ "embed"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 )
-
-//go:embed caddy.Caddyfile
-var caddyConfig string
-
-//go:embed router.Caddyfile
-var routerConfig string
-
-//go:embed full.Caddyfile
-var fullConfig string
 
 // bench is one run.
 type bench struct {
@@ -35,64 +26,62 @@ type bench struct {
 	rounds           int
 	duration, warmUp time.Duration
 	core, dir        string
-}
-
-// proxy is what a load goes through; one without a binary is the upstream itself.
-type proxy struct {
-	name, binary, config string
+	reference        string // the name of a proxy
 }
 
 func main() {
 	log.SetFlags(log.Ltime)
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	samples, err := run(ctx, os.Args[1:])
+	err := run(ctx, os.Stdout, os.Args[1:])
 	cancel()
-	report(os.Stdout, samples)
-	if err != nil {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		log.Fatal(err)
 	}
 }
 
-// run makes the run that the arguments ask for. With an error it returns what was
-// measured before.
-func run(ctx context.Context, args []string) ([]sample, error) {
+// run makes the run that the arguments ask for and writes a table of it, with an
+// error of what was measured before.
+func run(ctx context.Context, w io.Writer, args []string) error {
 	var b bench
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	caddy := flags.String("caddy", "", "plain Caddy, a `file`")
-	router := flags.String("router", "", "a Caddy with llm_router, a `file`")
-	full := flags.Bool("full", false, "run the router a second time, with limits, prices, metrics and an access log")
+	binary := flags.String("router", "", "a Caddy with llm_router, a `file`")
+	proxies := flags.String("proxies", "direct,caddy,router", "`names` of what to measure: direct, caddy, router, and the router\n"+
+		"with all that it can count (full), a thousand pools (pools), a\nhundred deployments (deployments), one of two of them away (dead)")
+	flags.StringVar(&b.reference, "to", plainCaddy, "`name` of the proxy that ratios are taken to")
 	which := flags.String("scenarios", "json,sse,streams", "the scenarios whose names begin with one of these `prefixes`")
 	flags.IntVar(&b.rounds, "rounds", 5, "`number` of rounds")
 	flags.DurationVar(&b.duration, "duration", 2*time.Second, "`time` to measure each proxy in each scenario of a round")
 	flags.DurationVar(&b.warmUp, "warm-up", 500*time.Millisecond, "`time` before it")
 	flags.StringVar(&b.core, "core", "", "`core` of the proxies, for taskset; none: any")
-	if err := flags.Parse(args); err != nil {
-		return nil, err
+	err := flags.Parse(args)
+	if err != nil {
+		return err
 	}
-	if *caddy == "" || *router == "" {
-		return nil, fmt.Errorf("-caddy and -router are missing; bench/run.sh builds both")
+	if *caddy == "" || *binary == "" {
+		return errors.New("-caddy and -router are missing; bench/run.sh builds both")
 	}
-	b.proxies = []*proxy{{name: direct}, {reference, *caddy, caddyConfig}, {"router", *router, routerConfig}}
-	if *full {
-		b.proxies = append(b.proxies, &proxy{"router, full", *router, fullConfig})
+	if b.proxies, err = proxiesNamed(*proxies, *caddy, *binary); err != nil {
+		return err
 	}
-	var err error
-	if b.scenarios, err = named(*which); err != nil {
-		return nil, err
+	if b.scenarios, err = scenariosNamed(*which); err != nil {
+		return err
 	}
 	if b.dir, err = os.MkdirTemp("", "bench"); err != nil {
-		return nil, err
+		return err
 	}
 	defer os.RemoveAll(b.dir)
 	for range 2 {
 		u, err := newUpstream()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		defer u.server.Close()
 		b.upstreams = append(b.upstreams, u)
 	}
-	return b.run(ctx)
+	samples, err := b.run(ctx)
+	report(w, samples, b.reference)
+	return err
 }
 
 // run makes all rounds.
@@ -123,7 +112,7 @@ func (b *bench) one(ctx context.Context, s *scenario, p *proxy) (sample, error) 
 	if p.binary == "" {
 		return b.measure(ctx, s, b.upstreams[0].addr, nil)
 	}
-	process, err := startProxy(ctx, p.binary, strings.TrimSpace(p.config)+"\n", b.core, b.dir, b.upstreams)
+	process, err := startProxy(ctx, p.binary, p.config, b.core, b.dir, b.upstreams)
 	if err != nil {
 		return sample{}, err
 	}

@@ -18,6 +18,10 @@ type sample struct {
 	perSecond       float64       // units
 }
 
+// maxTries is how often the time to measure is taken where nothing comes through, as
+// on a machine that has more to do.
+const maxTries = 20
+
 // measure puts a scenario's load on addr, the proxy's or, without a process, an
 // upstream's own.
 func (b *bench) measure(ctx context.Context, s *scenario, addr string, p *process) (sample, error) {
@@ -25,6 +29,7 @@ func (b *bench) measure(ctx context.Context, s *scenario, addr string, p *proces
 		u.interval.Store(int64(s.interval))
 		u.events.Store(s.events)
 	}
+	asked := b.asked()
 	l := newLoad(addr, s)
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
@@ -34,7 +39,6 @@ func (b *bench) measure(ctx context.Context, s *scenario, addr string, p *proces
 	if s.memory {
 		return b.memory(ctx, s, p)
 	}
-	asked := b.asked()
 	if err := pause(ctx, b.warmUp); err != nil {
 		return sample{}, err
 	}
@@ -42,17 +46,19 @@ func (b *bench) measure(ctx context.Context, s *scenario, addr string, p *proces
 	if err != nil {
 		return sample{}, err
 	}
-	units, began := l.units.Load(), time.Now()
+	began := time.Now()
 	l.measuring.Store(true)
-	if err := pause(ctx, b.duration); err != nil {
-		return sample{}, err
+	for tries := 0; tries < maxTries && l.units.Load() == 0 && l.failures.Load() == 0; tries++ {
+		if err := pause(ctx, b.duration); err != nil {
+			return sample{}, err
+		}
 	}
 	l.measuring.Store(false)
 	after, err := p.time()
 	if err != nil {
 		return sample{}, err
 	}
-	n, took := l.units.Load()-units, time.Since(began)
+	n, took := l.units.Load(), time.Since(began)
 	var result sample
 	if p != nil {
 		if result.rss, err = p.rss(); err != nil {

@@ -9,15 +9,9 @@ import (
 	"time"
 )
 
-// direct is the load without a proxy, reference what ratios are taken to.
-const (
-	direct    = "direct"
-	reference = "caddy"
-)
-
-// report prints a table: medians of all rounds, and for ratios the medians of those
-// within a round.
-func report(w io.Writer, samples []sample) {
+// report prints a table: medians of all rounds, and for ratios to the reference the
+// medians of those within a round.
+func report(w io.Writer, samples []sample, reference string) {
 	if len(samples) == 0 {
 		return
 	}
@@ -32,7 +26,9 @@ func report(w io.Writer, samples []sample) {
 		s := &scenarios[i]
 		for _, proxy := range proxiesOf(samples, s.name) {
 			of := func(value func(*sample) float64) float64 { return typical(samples, s.name, proxy, value) }
-			to := func(value func(*sample) float64) string { return ratio(samples, s.name, proxy, value) }
+			to := func(value func(*sample) float64) string {
+				return number(ratio(samples, s.name, proxy, reference, value), "%.2f")
+			}
 			fmt.Fprintln(table, strings.Join([]string{
 				s.name + "/" + s.unit(), proxy,
 				span(of(cpu)), to(cpu), span(of(p50)), span(of(p99)), to(p99), size(of(rss)), to(rss), number(of(rate), "%.0f"), "",
@@ -64,10 +60,11 @@ func typical(samples []sample, scenario, proxy string, value func(*sample) float
 	return median(all)
 }
 
-// ratio is the median of a value's ratios to that of the reference in the same round.
-func ratio(samples []sample, scenario, proxy string, value func(*sample) float64) string {
-	if proxy == reference || proxy == direct {
-		return "-"
+// ratio is the median of a value's ratios to that of another proxy in the same round,
+// 0 without any.
+func ratio(samples []sample, scenario, proxy, reference string, value func(*sample) float64) float64 {
+	if proxy == reference {
+		return 0
 	}
 	var all []float64
 	for i := range samples {
@@ -81,7 +78,7 @@ func ratio(samples []sample, scenario, proxy string, value func(*sample) float64
 			}
 		}
 	}
-	return number(median(all), "%.2f")
+	return median(all)
 }
 
 func median(values []float64) float64 {

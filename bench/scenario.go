@@ -39,9 +39,9 @@ var scenarios = []scenario{
 	{name: "streams-open", clients: 1000, size: 1 << 10, events: 1000, interval: time.Second, memory: true},
 }
 
-// named are the scenarios whose names begin with one of the prefixes, separated by
+// scenariosNamed are the scenarios whose names begin with one of the prefixes, separated by
 // commas.
-func named(prefixes string) (list []*scenario, err error) {
+func scenariosNamed(prefixes string) (list []*scenario, err error) {
 	for prefix := range strings.SplitSeq(prefixes, ",") {
 		found := false
 		for i := range scenarios {
