@@ -16,6 +16,7 @@ import (
 	"github.com/llmrouter/caddy-llm-router/internal/api"
 	"github.com/llmrouter/caddy-llm-router/internal/apireq"
 	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/selection"
 	"github.com/llmrouter/caddy-llm-router/upstreams"
 )
 
@@ -63,8 +64,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			return h.refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
 		}
 	}
-	req.PromptTokens, req.Prompt, req.Stream = facts.PromptTokens(), body.Prompt(&facts), streams(r, &facts)
+	prompt := body.Prompt(&facts)
+	req.PromptTokens, req.Prompt, req.Stream = facts.PromptTokens(), prompt, streams(r, &facts)
 	req.MaxOutput = facts.MaxOutput * facts.Choices
+	req.Size = selection.Size{Bytes: facts.PromptBytes, Output: facts.MaxOutput, Counter: prompt}
 	x := upstreams.NewExchange(w, r, body, &facts, form)
 	defer x.Close()
 	req.Session = x

@@ -27,6 +27,8 @@ const (
 	OptionMockTesting
 	// OptionPriority covers priority.
 	OptionPriority
+	// OptionRegion covers allowed_model_region.
+	OptionRegion
 )
 
 // Mock is the failure that a request asks to have made up for it.
@@ -67,6 +69,8 @@ type Options struct {
 	// the more.
 	Priority    int
 	PrioritySet bool
+	// Region is the only one where the request may be served; empty is not set.
+	Region string
 
 	models []string // the names of what the request asks for
 }
@@ -194,6 +198,8 @@ func (o *Options) take(key string, value []byte, allowed OptionSet) (taken bool,
 			o.addTags(metadata.Tags)
 		}
 		return false, nil // the upstream may want it too
+	case "allowed_model_region":
+		o.Region, err = region(value)
 	case "priority":
 		o.Priority, o.PrioritySet, err = priority(value)
 	default:
@@ -215,7 +221,7 @@ var optionFields = map[string]OptionSet{
 	"mock_testing_fallbacks": OptionMockTesting, "mock_testing_context_fallbacks": OptionMockTesting,
 	"mock_testing_context_window_fallbacks": OptionMockTesting, "mock_testing_content_policy_fallbacks": OptionMockTesting,
 	"mock_testing_rate_limit_error": OptionMockTesting, "mock_timeout": OptionMockTesting,
-	"priority": OptionPriority,
+	"priority": OptionPriority, "allowed_model_region": OptionRegion,
 }
 
 var mocks = map[string]Mock{
