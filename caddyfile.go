@@ -63,6 +63,13 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		resume              on|off
 //		max_parallel        <n>
 //		queue               <size> <timeout>|off
+//		cache               <ttl>|off {
+//			group    <name>
+//			size     <bytes>
+//			max_item <bytes>
+//			vary     <value...>
+//			defaults on|off
+//		}
 //		usage_in_stream     on|off
 //		slow_start          <duration>
 //		health_panic        on|off

@@ -20,12 +20,13 @@ import (
 type fate struct {
 	model  string
 	result engine.Result
+	cache  source
 }
 
 // fateNames are the names of what value knows.
 var fateNames = [...]string{
 	"model", "pool", "deployment", "attempts", "fallbacks", "error_class",
-	"ttft_ms", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "usage", "cost",
+	"ttft_ms", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "usage", "cost", "cache",
 }
 
 // value is what stands under a name. What is not known is empty.
@@ -67,6 +68,8 @@ func (f *fate) value(name string) (value any, ok bool) {
 			return "", true
 		}
 		return res.Cost, true
+	case "cache":
+		return string(f.cache), true
 	}
 	return nil, false
 }

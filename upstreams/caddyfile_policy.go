@@ -38,6 +38,13 @@ import (
 //	resume              on|off
 //	max_parallel        <n>
 //	queue               <size> <timeout>|off
+//	cache               <ttl>|off {
+//		group    <name>
+//		size     <bytes>
+//		max_item <bytes>
+//		vary     <value...>
+//		defaults on|off
+//	}
 //	usage_in_stream     on|off
 //	slow_start          <duration>
 //	health_panic        on|off
@@ -108,6 +115,13 @@ var policyParsers = map[string]policyParser{
 		func(p *Policy, d *caddyfile.Dispenser) error {
 			p.Queue = new(Queue)
 			return p.Queue.unmarshalCaddyfile(d)
+		},
+	},
+	"cache": {
+		func(p *Policy) bool { return p.Cache != nil },
+		func(p *Policy, d *caddyfile.Dispenser) error {
+			p.Cache = new(Cache)
+			return p.Cache.unmarshalCaddyfile(d)
 		},
 	},
 	"resume": {

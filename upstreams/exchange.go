@@ -36,6 +36,8 @@ type Exchange struct {
 	// committed tells that the client has the head of an answer, streaming that
 	// it was a stream's.
 	committed, streaming bool
+	// resumed tells that what the client has is of several answers.
+	resumed bool
 	// hidesUsage tells that the router has asked for a usage event that the client
 	// is not to see.
 	hidesUsage bool

@@ -62,6 +62,10 @@ type Policy struct {
 	// replaces the router's whole. Default: nowhere, they are answered 429 at once.
 	Queue *Queue `json:"queue,omitempty"`
 
+	// Where answers are kept for requests that ask exactly the same again. A pool's
+	// own replaces the router's whole. Default: nowhere.
+	Cache *Cache `json:"cache,omitempty"`
+
 	// Whether the usage of a streamed chat or completion is asked for
 	// (`stream_options.include_usage`) when the client did not. The event with it
 	// is taken out again before the client sees it. Default: false.
@@ -97,7 +101,8 @@ const (
 
 // Over gives the policy with what it leaves open taken from defaults. A cooldown
 // of the policy's own is on unless it says off itself, and its failure_rate takes
-// the place of an inherited allowed_fails. A queue of its own takes nothing over.
+// the place of an inherited allowed_fails. A queue or a cache of its own takes
+// nothing over.
 func (p Policy) Over(defaults Policy) Policy {
 	merged := inherit(reflect.ValueOf(p), reflect.ValueOf(defaults)).Interface().(Policy)
 	if p.Cooldown != nil && defaults.Cooldown != nil {
@@ -108,6 +113,9 @@ func (p Policy) Over(defaults Policy) Policy {
 	}
 	if p.Queue != nil {
 		merged.Queue = p.Queue
+	}
+	if p.Cache != nil {
+		merged.Cache = p.Cache
 	}
 	return merged
 }
@@ -179,6 +187,9 @@ func (p *Policy) validate() error {
 	}
 	if err := p.Queue.validate(); err != nil {
 		return fmt.Errorf("queue: %w", err)
+	}
+	if err := p.Cache.validate(); err != nil {
+		return fmt.Errorf("cache: %w", err)
 	}
 	if err := p.Retries.validate(); err != nil {
 		return fmt.Errorf("retries: %w", err)

@@ -33,10 +33,12 @@ type Pool struct {
 	// The deployments that serve the pool.
 	Deployments []*Deployment `json:"deployments,omitempty"`
 
-	effective Policy
-	engine    *engine.Pool
-	held      held // its entry of states
-	counters  counted[*metrics.Pool]
+	effective   Policy
+	engine      *engine.Pool
+	held        held // its entry of states
+	answers     *Answers
+	heldAnswers held // their entry of states
+	counters    counted[*metrics.Pool]
 }
 
 // Shared is what the pools of a router have in common.
@@ -87,6 +89,9 @@ func (p *Pool) Provision(ctx caddy.Context, defaults Policy, shared Shared) erro
 	p.engine.Upstream = p
 	var err error
 	if p.engine.Queue, err = p.takeQueue(); err != nil {
+		return fmt.Errorf("pool %q: %w", p.Name, err)
+	}
+	if err := p.takeAnswers(shared.Store); err != nil {
 		return fmt.Errorf("pool %q: %w", p.Name, err)
 	}
 	return p.loadStrategy(ctx)
@@ -159,7 +164,7 @@ func (p *Pool) Cleanup() error {
 		return nil
 	}
 	p.counters.release()
-	errs := []error{p.held.release()}
+	errs := []error{p.held.release(), p.heldAnswers.release()}
 	for _, d := range p.Deployments {
 		errs = append(errs, d.cleanup())
 	}

@@ -27,6 +27,8 @@ const (
 	OptionMockTesting
 	// OptionPriority covers priority.
 	OptionPriority
+	// OptionCache covers cache.
+	OptionCache
 )
 
 // Mock is the failure that a request asks to have made up for it.
@@ -67,6 +69,9 @@ type Options struct {
 	// the more.
 	Priority    int
 	PrioritySet bool
+
+	// Cache says what the cache of answers is to do.
+	Cache CacheOptions
 
 	models []string // the names of what the request asks for
 }
@@ -194,6 +199,8 @@ func (o *Options) take(key string, value []byte, allowed OptionSet) (taken bool,
 			o.addTags(metadata.Tags)
 		}
 		return false, nil // the upstream may want it too
+	case "cache":
+		o.Cache, err = cacheOptions(value)
 	case "priority":
 		o.Priority, o.PrioritySet, err = priority(value)
 	default:
@@ -216,6 +223,7 @@ var optionFields = map[string]OptionSet{
 	"mock_testing_context_window_fallbacks": OptionMockTesting, "mock_testing_content_policy_fallbacks": OptionMockTesting,
 	"mock_testing_rate_limit_error": OptionMockTesting, "mock_timeout": OptionMockTesting,
 	"priority": OptionPriority,
+	"cache":    OptionCache,
 }
 
 var mocks = map[string]Mock{

@@ -79,6 +79,16 @@ func (f *Flight) Write(p []byte) {
 	f.tell()
 }
 
+// Fill gives those who follow an answer that was found elsewhere.
+func (f *Flight) Fill(e *Entry) {
+	stream, _ := Keepable(e.ContentType)
+	f.Begin(Head{ContentType: e.ContentType, Deployment: e.Deployment, Stream: stream})
+	f.mu.Lock()
+	f.body = e.Body
+	f.mu.Unlock()
+	f.End(retry.None)
+}
+
 // Refuse says that the answer is not to be shared: those who wait ask for
 // themselves. The leader calls it instead of Begin, or later.
 func (f *Flight) Refuse() {
@@ -92,17 +102,23 @@ func (f *Flight) drop() {
 	f.tell()
 }
 
-// End says how the answer ended. The first call counts. What it gives is the whole
-// answer, where it has ended well and is short enough to be kept.
-func (f *Flight) End(class retry.Class) (body []byte, head Head, ok bool) {
+// Whole is the answer that the leader has written, where it can be kept. The leader
+// keeps it before it calls End, so that nobody finds neither.
+func (f *Flight) Whole() (body []byte, head Head, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.body, f.head, f.began && !f.gone && !f.ended && len(f.body) <= f.maxItem
+}
+
+// End says how the answer ended. The first call counts.
+func (f *Flight) End(class retry.Class) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended {
-		return nil, Head{}, false
+		return
 	}
 	f.ended, f.closed, f.class = true, true, class
 	f.tell()
-	return f.body, f.head, class == retry.None && f.began && !f.gone && len(f.body) <= f.maxItem
 }
 
 // Leave says that the leader's client has gone.

@@ -75,7 +75,8 @@ func TestFollowersGetAStreamAsItGrows(t *testing.T) {
 			f.Write([]byte(piece))
 			synctest.Wait() // they have it before the next
 		}
-		body, _, ok := f.End(retry.None)
+		body, _, ok := f.Whole()
+		f.End(retry.None)
 		c.Land(key, f)
 		for _, got := range wait() {
 			if got.text != "one two three" || got.pieces < 3 || got.state.Class != retry.None || got.state.Head != streamHead {
@@ -129,7 +130,7 @@ func TestFollowersAreLetGo(t *testing.T) {
 						t.Errorf("got %+v, want it lost", got)
 					}
 				}
-				if body, _, ok := f.End(retry.None); ok {
+				if body, _, ok := f.Whole(); ok {
 					t.Errorf("got %q to keep, want nothing", body)
 				}
 				c.Land(key, f)
@@ -148,9 +149,7 @@ func TestAStreamThatIsCutIsCutForAll(t *testing.T) {
 		f.Write([]byte("one "))
 		synctest.Wait()
 		f.Write([]byte("error"))
-		if body, _, ok := f.End(retry.Connection); ok {
-			t.Errorf("got %q to keep, want nothing", body)
-		}
+		f.End(retry.Connection)
 		c.Land(key, f)
 		for _, got := range wait() {
 			if got.text != "one error" || got.state.Class != retry.Connection {
@@ -171,9 +170,10 @@ func TestAStreamThatIsLongGoesOnForWhoFollowsIt(t *testing.T) {
 		if _, leads := c.Join(key, 100); !leads {
 			t.Error("somebody may follow a stream that is too long to keep, want another flight")
 		}
-		if body, _, ok := f.End(retry.None); ok {
+		if body, _, ok := f.Whole(); ok {
 			t.Errorf("got %d bytes to keep, want none", len(body))
 		}
+		f.End(retry.None)
 		for _, got := range wait() {
 			if len(got.text) != 3*99 || got.state.Lost {
 				t.Errorf("got %d bytes, lost %v, want all of it", len(got.text), got.state.Lost)
@@ -199,7 +199,7 @@ func TestFollowersLeave(t *testing.T) {
 		}
 		f.Begin(jsonHead)
 		f.Write([]byte("{}"))
-		if body, _, ok := f.End(retry.None); string(body) != "{}" || !ok {
+		if body, _, ok := f.Whole(); string(body) != "{}" || !ok {
 			t.Errorf("got %q (%v) to keep, want the answer", body, ok)
 		}
 		c.Land(key, f)

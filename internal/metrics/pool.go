@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/llmrouter/caddy-llm-router/retry"
@@ -16,7 +17,8 @@ type Pool struct {
 	untried   *row
 	waited    histogram
 	overhead  histogram
-	fallbacks sync.Map // *Pool that requests move to: *row
+	cache     atomic.Pointer[row] // nil where nothing is kept
+	fallbacks sync.Map            // *Pool that requests move to: *row
 
 	uses        int // guarded by metrics.mu, as is the rest
 	deployments map[string]*Deployment
@@ -68,6 +70,7 @@ func (p *Pool) forget() {
 	s.requests.forget(p.name, noDeployment)
 	p.waited.forget()
 	p.overhead.forget()
+	s.cache.forget(p.name, "")
 	for to := range p.fallbacks.Range {
 		p.unlink(to.(*Pool))
 	}

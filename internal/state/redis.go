@@ -21,6 +21,7 @@ type Redis struct {
 	origin  string // of this store among all instances
 	breaker breaker
 	stats   counters
+	keeper  keeper
 
 	mu      sync.Mutex // protects what follows
 	members []*member
@@ -54,6 +55,7 @@ func NewRedis(o Options) *Redis {
 		origin:   strings.ToLower(rand.Text()),
 		byKey:    make(map[string][]*member),
 		announce: make(chan struct{}, 1),
+		keeper:   keeper{waiting: make(chan waitingValue, maxWaiting)},
 	}
 	s.reconcile.Store(true)
 	return s
@@ -66,6 +68,7 @@ func (s *Redis) Start() {
 		s.cancel = cancel
 		s.ended.Go(func() { s.share(ctx) })
 		s.ended.Go(func() { s.listen(ctx) })
+		s.ended.Go(func() { s.keepValues(ctx) })
 	})
 }
 

@@ -1,0 +1,159 @@
+package upstreams
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/llmrouter/caddy-llm-router/internal/cache"
+	"github.com/llmrouter/caddy-llm-router/internal/engine"
+	"github.com/llmrouter/caddy-llm-router/internal/state"
+)
+
+// Answers are those that a pool keeps: in memory, and where instances share a Redis,
+// there too. It is safe for concurrent use.
+type Answers struct {
+	*cache.Cache
+	// TTL is how long an answer is kept.
+	TTL time.Duration
+	// MaxItem is the largest answer that is kept, in bytes.
+	MaxItem int
+
+	values  state.Values
+	owner   string // whose answers they are: the group's or the pool's
+	vary    []string
+	literal bool
+	// perClient tells that clients reach a deployment with keys of their own. What
+	// one may see, another may not.
+	perClient bool
+}
+
+// answersState is the entry of a group in states, from one config to the next.
+type answersState struct{ *cache.Cache }
+
+// Destruct implements caddy.Destructor.
+func (s answersState) Destruct() error {
+	s.Close()
+	return nil
+}
+
+// takeAnswers gets hold of the answers of the pool's group, when its deployments are
+// known.
+func (p *Pool) takeAnswers(store state.Store) error {
+	c := p.effective.Cache
+	if !c.on() {
+		return nil
+	}
+	entry, err := p.heldAnswers.take("answers\x00"+c.Group, func() (caddy.Destructor, error) {
+		return answersState{cache.New(c.size())}, nil
+	})
+	if err != nil {
+		return err
+	}
+	kept := entry.(answersState).Cache
+	kept.SetSize(c.size())
+	p.answers = &Answers{
+		Cache: kept, TTL: time.Duration(c.TTL), MaxItem: int(c.maxItem()),
+		values: store.Values(), owner: p.owner(), vary: c.Vary, literal: !or(c.Defaults, true),
+	}
+	for _, d := range p.Deployments {
+		p.answers.perClient = p.answers.perClient || !d.keyIsFixed
+	}
+	return nil
+}
+
+// owner says whose answers the pool's are. Without a group, a pool that has come to
+// stand for something else does not give the answers of what it was.
+func (p *Pool) owner() string {
+	if group := p.effective.Cache.Group; group != "" {
+		return "group\x00" + group
+	}
+	parts := []string{"pool", p.Name}
+	for _, d := range p.Deployments {
+		parts = append(parts, d.sharedKey(p.Name))
+		for _, secret := range d.key {
+			hash := sha256.Sum256([]byte(secret))
+			parts = append(parts, hex.EncodeToString(hash[:]))
+		}
+	}
+	return strings.Join(parts, "\x00")
+}
+
+// AnswersOf are what a pool keeps; nil where it keeps nothing.
+func AnswersOf(p *engine.Pool) *Answers { return p.Upstream.(*Pool).answers }
+
+// Question is what one request asks, as far as answers differ by it.
+type Question struct {
+	Kind cache.Kind
+	Body []byte
+	// Target is the pool and what its wildcard stands for.
+	Target    engine.Target
+	Team      string
+	Tags      []string // sorted
+	Namespace string
+}
+
+// answerHeaders are the headers of a request that may change the answer: which
+// version of an API is spoken, what of it is tried out, and for whom.
+var answerHeaders = []string{
+	"Accept", "Anthropic-Version", "Anthropic-Beta", "Openai-Beta", "Openai-Organization", "Openai-Project",
+}
+
+// Request is how the cache is asked for it.
+func (a *Answers) Request(r *http.Request, repl *caddy.Replacer, q *Question) cache.Request {
+	scope := make([]string, 0, 16+len(q.Tags)+len(a.vary))
+	scope = append(scope, a.owner, q.Target.Star, q.Team, q.Namespace, r.URL.EscapedPath(), r.URL.RawQuery)
+	scope = append(scope, strings.Join(q.Tags, ","))
+	for _, name := range answerHeaders {
+		scope = append(scope, strings.Join(r.Header[name], ","))
+	}
+	for _, value := range a.vary {
+		scope = append(scope, repl.ReplaceAll(value, ""))
+	}
+	if a.perClient {
+		for _, name := range credentialNames {
+			scope = append(scope, strings.Join(r.Header[name], ","))
+		}
+	}
+	return cache.Request{Kind: q.Kind, Body: q.Body, Literal: a.literal, Scope: scope}
+}
+
+// maxStored is the size of an answer as it is stored with others, in bytes.
+func (a *Answers) maxStored() int { return a.MaxItem + 8<<10 }
+
+// Shared looks for an answer that another instance has kept, which may take the time
+// that the config allows Redis. It stays here as well. Nil is none, or an error.
+func (a *Answers) Shared(ctx context.Context, key cache.Key, maxAge time.Duration) *cache.Entry {
+	if a.values == nil {
+		return nil
+	}
+	values, err := a.values.Load(ctx, a.maxStored(), storedKey(key))
+	if err != nil || values[0] == nil {
+		return nil
+	}
+	e, err := cache.Decode(key, values[0])
+	if err != nil || !e.Sound() {
+		return nil
+	}
+	now := time.Now()
+	if latest := now.Add(a.TTL); e.Expires.After(latest) {
+		e.Expires = latest
+	}
+	a.Put(key, e, now)
+	return a.Get(key, now, maxAge)
+}
+
+// Keep keeps an answer, here and for the other instances.
+func (a *Answers) Keep(key cache.Key, e *cache.Entry, now time.Time) {
+	a.Put(key, e, now)
+	if a.values != nil {
+		a.values.Keep(storedKey(key), e.Encode(key), e.Expires.Sub(now))
+	}
+}
+
+func storedKey(key cache.Key) string { return "answer:" + hex.EncodeToString(key[:]) }
