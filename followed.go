@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/llmrouter/caddy-llm-router/internal/cache"
 	"github.com/llmrouter/caddy-llm-router/internal/metrics"
 	"github.com/llmrouter/caddy-llm-router/retry"
@@ -16,6 +18,7 @@ import (
 // nothing to follow, and Canceled that another one may as well be followed.
 func (k *kept) follow(f *cache.Flight) retry.Class {
 	defer f.Unfollow()
+	k.h.logger.Debug("following an identical request", zap.String("pool", k.route.Target.Pool.Name))
 	have := 0
 	for {
 		state, err := f.Next(k.r.Context(), have)
