@@ -36,9 +36,7 @@ func (h *Handler) ask(c call, from source) (ending, error) {
 	defer x.Close()
 	result := h.router.Serve(c.r.Context(), c.route, c.req, x)
 	told := result
-	if rec, ok := c.w.(*recorder); ok && rec.gone && told.Class == retry.None {
-		told.Class = retry.Canceled // others have the answer, but not its client
-	}
+	told.Class = received(c.w, result.Class)
 	h.report(c.r, c.repl, c.req, &told, from)
 	if result.Class == retry.None {
 		return ending{retry.None, x.Clean()}, nil

@@ -30,6 +30,7 @@ type kept struct {
 	h       *Handler
 	answers *upstreams.Answers
 	key     cache.Key
+	inputs  *cache.Inputs // of a request for embeddings, each of which is kept
 	wishes  cache.Wishes
 	began   time.Time
 }
@@ -52,10 +53,10 @@ func (h *Handler) serveKept(c call, answers *upstreams.Answers, asked *apireq.Ca
 		}
 	}
 	if k.wishes.NoRead || k.wishes.NoKeep { // what others wait for is another thing
-		return k.lead(cache.NewFlight(answers.MaxItem))
+		return k.lead(cache.NewFlight(k.room()))
 	}
 	for range maxTurns {
-		flight, leads := answers.Join(k.key, answers.MaxItem)
+		flight, leads := answers.Join(k.key, k.room())
 		if leads {
 			return k.lead(flight)
 		}
@@ -66,7 +67,7 @@ func (h *Handler) serveKept(c call, answers *upstreams.Answers, asked *apireq.Ca
 			break
 		}
 	}
-	return k.lead(cache.NewFlight(answers.MaxItem))
+	return k.lead(cache.NewFlight(k.room()))
 }
 
 // wishes are what the headers say, and what LiteLLM's clients say in the body.
@@ -91,8 +92,21 @@ func (k *kept) identify() bool {
 		Kind: kind, Body: k.body.Bytes(), Target: k.route.Target,
 		Team: k.req.Team, Tags: slices.Compact(tags), Namespace: k.wishes.Namespace,
 	})
-	k.key, ok = request.Key()
+	if k.key, ok = request.Key(); ok {
+		k.inputs, _ = request.Inputs()
+	}
 	return ok
+}
+
+// maxBatch is the longest answer to several inputs that is taken apart, in bytes.
+const maxBatch = 32 << 20
+
+// room is how much of the answer has to be held to keep it.
+func (k *kept) room() int {
+	if k.inputs != nil {
+		return max(maxBatch, k.answers.MaxItem)
+	}
+	return k.answers.MaxItem
 }
 
 // lead asks an upstream, and lets others follow. The call goes on without the client
@@ -107,13 +121,18 @@ func (k *kept) lead(f *cache.Flight) error {
 		f.Fill(e)
 		return k.give(e)
 	}
-	k.count(metrics.CacheMiss)
 	k.w.Header()["X-Llm-Cache"] = []string{string(miss)}
 	c := k.call
 	c.w, c.r = &recorder{ResponseWriter: k.w, flight: f}, k.r.WithContext(ctx)
+	if k.inputs != nil {
+		if done, err := k.leadInputs(c, f); done {
+			return err
+		}
+	}
+	k.count(metrics.CacheMiss)
 	end, err := k.h.ask(c, miss)
 	if body, head, whole := f.Whole(); whole && end.clean && !k.wishes.NoKeep {
-		k.keep(&cache.Entry{ContentType: head.ContentType, Deployment: head.Deployment, Body: body})
+		k.keepAnswer(&cache.Entry{ContentType: head.ContentType, Deployment: head.Deployment, Body: body})
 	}
 	f.End(end.class)
 	return err
@@ -125,14 +144,18 @@ func (k *kept) find(ctx context.Context) *cache.Entry {
 	if k.wishes.NoRead {
 		return nil
 	}
-	if e := k.answers.Get(k.key, time.Now(), k.wishes.MaxAge); e != nil {
-		return e
-	}
-	return k.answers.Shared(ctx, k.key, k.wishes.MaxAge)
+	return k.answers.Find(ctx, []cache.Key{k.key}, k.wishes.MaxAge)[0]
 }
 
-func (k *kept) keep(e *cache.Entry) {
-	if !e.Sound() {
+// keepAnswer keeps an answer, or the answers to its inputs.
+func (k *kept) keepAnswer(e *cache.Entry) {
+	if k.inputs == nil || !k.keepInputs(k.inputs.All(), e) {
+		k.keep(k.key, e)
+	}
+}
+
+func (k *kept) keep(key cache.Key, e *cache.Entry) {
+	if len(e.Body) > k.answers.MaxItem || !e.Sound() {
 		return
 	}
 	ttl := k.answers.TTL
@@ -141,7 +164,7 @@ func (k *kept) keep(e *cache.Entry) {
 	}
 	now := time.Now()
 	e.Stored, e.Expires = now, now.Add(ttl)
-	k.answers.Keep(k.key, e, now)
+	k.answers.Keep(key, e, now)
 }
 
 // maxTTL is the longest that a request may have its answer kept.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/llmrouter/caddy-llm-router/internal/cache"
+	"github.com/llmrouter/caddy-llm-router/retry"
 )
 
 // recorder gives a client its answer, and to others who wait for the same. When the
@@ -73,6 +74,15 @@ func (rec *recorder) lost(err error) error {
 		return nil
 	}
 	return err
+}
+
+// received is how a request has ended for its client, which may have gone while the
+// answer came for others.
+func received(w http.ResponseWriter, class retry.Class) retry.Class {
+	if rec, ok := w.(*recorder); ok && rec.gone && class == retry.None {
+		return retry.Canceled
+	}
+	return class
 }
 
 // Unwrap lets http.ResponseController reach what it wraps.

@@ -126,21 +126,38 @@ func (a *Answers) Request(r *http.Request, repl *caddy.Replacer, q *Question) ca
 // maxStored is the size of an answer as it is stored with others, in bytes.
 func (a *Answers) maxStored() int { return a.MaxItem + 8<<10 }
 
-// Shared looks for an answer that another instance has kept, which may take the time
-// that the config allows Redis. It stays here as well. Nil is none, or an error.
-func (a *Answers) Shared(ctx context.Context, key cache.Key, maxAge time.Duration) *cache.Entry {
-	if a.values == nil {
-		return nil
+// Find gets the answers of keys, nil where there is none: what is kept here, and then
+// what other instances have kept, which may take the time that the config allows Redis
+// and stays here as well.
+func (a *Answers) Find(ctx context.Context, keys []cache.Key, maxAge time.Duration) []*cache.Entry {
+	found, now := make([]*cache.Entry, len(keys)), time.Now()
+	var missing []int
+	for i, key := range keys {
+		if found[i] = a.Get(key, now, maxAge); found[i] == nil {
+			missing = append(missing, i)
+		}
 	}
-	values, err := a.values.Load(ctx, a.maxStored(), storedKey(key))
-	if err != nil || values[0] == nil {
-		return nil
+	if a.values == nil || len(missing) == 0 {
+		return found
 	}
-	e, err := cache.Decode(key, values[0])
+	names := make([]string, len(missing))
+	for i, place := range missing {
+		names[i] = storedKey(keys[place])
+	}
+	values, _ := a.values.Load(ctx, a.maxStored(), names...) // an error is as good as nothing
+	for i, value := range values {
+		place := missing[i]
+		found[place] = a.take(keys[place], value, time.Now(), maxAge)
+	}
+	return found
+}
+
+// take keeps what another instance has kept, if it is what it should be.
+func (a *Answers) take(key cache.Key, value []byte, now time.Time, maxAge time.Duration) *cache.Entry {
+	e, err := cache.Decode(key, value)
 	if err != nil || !e.Sound() {
 		return nil
 	}
-	now := time.Now()
 	if latest := now.Add(a.TTL); e.Expires.After(latest) {
 		e.Expires = latest
 	}
