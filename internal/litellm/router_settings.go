@@ -36,6 +36,7 @@ type settings struct {
 	weightedFailover bool
 	strategy         strategy
 	redis            *redis // nil shares nothing
+	answers          answers
 	tagFiltering     bool
 	maxParallel      int64
 	priority         string // of requests without one; empty is none
@@ -94,6 +95,7 @@ func readSettings(root *section) *settings {
 		cfg.maxParallel = v.whole()
 	}
 	cfg.readPriority(router)
+	cfg.readCache(router, library)
 	cfg.ignoreInvalid = router.on("ignore_invalid_deployments")
 	cfg.readPreCallChecks(router)
 	router.rest(unsupportedRouter)
