@@ -1,6 +1,7 @@
 package llmrouter
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
 )
@@ -39,9 +40,8 @@ func (c *collector) good() bool {
 // pass gives a client the answer, with another body.
 func (c *collector) pass(w http.ResponseWriter, body []byte) {
 	h := w.Header()
-	for name, values := range c.header {
-		h[name] = values
-	}
+	delete(h, "Server") // as of any other answer of an upstream
+	maps.Copy(h, c.header)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(max(c.status, http.StatusOK))
 	w.Write(body) //nolint:errcheck // a client that is gone needs no error

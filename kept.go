@@ -183,7 +183,7 @@ func (k *kept) give(e *cache.Entry) error {
 	if _, err := k.w.Write(e.Body); err != nil {
 		class = retry.Canceled
 	} else if stream {
-		http.NewResponseController(k.w).Flush() //nolint:errcheck // the rest of the response tells
+		http.NewResponseController(k.w).Flush()
 	}
 	k.tell(class, 0)
 	return nil

@@ -66,11 +66,13 @@ func (k *kept) findInputs(c call) found {
 // answer that cannot be put together with what is known is no answer, and the whole
 // is asked for.
 func (k *kept) askMissing(c call, f *cache.Flight, known *found) (done bool, err error) {
-	part, facts, req := apireq.BodyOf(k.inputs.Only(known.missing)), *c.facts, *c.req
+	part := apireq.BodyOf(k.inputs.Only(known.missing))
 	defer part.Release()
-	if facts, err = apireq.ScanJSON(part.Bytes()); err != nil {
-		return false, nil //nolint:nilerr // what is left of a good body cannot be bad; and if it is, it is not sent
+	facts, err := apireq.ScanJSON(part.Bytes())
+	if err != nil { // it cannot be, of a body that was good
+		return false, nil
 	}
+	req := *c.req
 	req.PromptTokens, req.Prompt = facts.PromptTokens(), part.Prompt(&facts)
 	collected := &collector{header: make(http.Header)}
 	x := upstreams.NewExchange(collected, c.r, part, &facts, false)
@@ -85,7 +87,7 @@ func (k *kept) askMissing(c call, f *cache.Flight, known *found) (done bool, err
 		return true, err
 	}
 	vectors, ok := k.inputs.Split(known.missing, collected.body)
-	if !ok || !x.Clean() || !collected.good() {
+	if !ok || !x.Clean() || !collected.good() || result.Fallbacks > 0 { // whose model is another
 		return false, nil
 	}
 	for i, place := range known.missing {
@@ -95,7 +97,7 @@ func (k *kept) askMissing(c call, f *cache.Flight, known *found) (done bool, err
 	if !ok {
 		return false, nil
 	}
-	if !k.wishes.NoKeep && result.Fallbacks == 0 {
+	if !k.wishes.NoKeep {
 		k.keepInputs(known.missing, &cache.Entry{Deployment: result.Deployment(), Body: collected.body})
 	}
 	k.count(metrics.CacheMiss)

@@ -38,7 +38,9 @@ func TestAnswersAreShared(t *testing.T) {
 	global, pools := "redis "+server.URL()+" {\n timeout 1s\n}", "pool p {\n cache 1h\n deployment a "+a.URL+"\n}\n"
 	f := start(t, global, pools)
 	f.connected(t, server)
-	keys := func() string { return server.Do(t, "EVAL", `return #redis.call('KEYS', 'llm_router:value:answer:*')`, "0") }
+	keys := func() string {
+		return server.Do(t, "EVAL", `return #redis.call('KEYS', 'llm_router:value:answer:*')`, "0")
+	}
 
 	for _, stream := range []bool{false, true} {
 		had := a.Count()
