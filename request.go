@@ -135,9 +135,9 @@ var clientOptions = map[string]apireq.OptionSet{
 func clientOptionNames() []string { return slices.Sorted(maps.Keys(clientOptions)) }
 
 // takeOptions lets the request set what it may, in the fields and headers that
-// LiteLLM's clients send, and gives the body without those fields and what they
-// say of the cache. pool is the
-// name of the request's pool, which may be another than was asked for.
+// LiteLLM's clients send, and gives the body without those fields, and what they
+// say of the cache. pool is the name of the request's pool, which may be another
+// than was asked for.
 func (h *Handler) takeOptions(r *http.Request, body *apireq.Body, facts *apireq.Facts, req *engine.Request, pool string) (*apireq.Body, apireq.CacheOptions, error) {
 	options, rest, err := apireq.TakeOptions(body.Bytes(), h.options, req.Model, pool)
 	if err != nil {
