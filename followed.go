@@ -13,10 +13,10 @@ import (
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
 
-// follow answers with what another request is about to get. It gives retry.None when
-// the client has been answered, as well as can be; any other class is why there is
-// nothing to follow, and Canceled that another one may as well be followed.
-func (k *kept) follow(f *cache.Flight) retry.Class {
+// follow answers with what another request is about to get. Where the client has got
+// nothing by it, again tells that the other one has only lost its client, so that the
+// next may be followed.
+func (k *kept) follow(f *cache.Flight) (answered, again bool) {
 	defer f.Unfollow()
 	k.h.logger.Debug("following an identical request", zap.String("pool", k.route.Target.Pool.Name))
 	have := 0
@@ -28,9 +28,9 @@ func (k *kept) follow(f *cache.Flight) retry.Class {
 				k.w.WriteHeader(statusClientClosed)
 			}
 			k.followed(retry.Canceled)
-			return retry.None
+			return true, false
 		case state.Lost && have == 0:
-			return lostTo(state.Class)
+			return false, state.Class == retry.Canceled
 		case state.Lost:
 			k.followed(retry.Connection)
 			panic(http.ErrAbortHandler) // or it would pass for a whole one
@@ -40,7 +40,7 @@ func (k *kept) follow(f *cache.Flight) retry.Class {
 		}
 		if err := k.pass(&state); err != nil {
 			k.followed(retry.Canceled)
-			return retry.None
+			return true, false
 		}
 		have += len(state.New)
 		if state.Ended {
@@ -48,17 +48,9 @@ func (k *kept) follow(f *cache.Flight) retry.Class {
 			if state.Class == retry.Canceled { // the leader was cut, and told nobody so
 				panic(http.ErrAbortHandler)
 			}
-			return retry.None
+			return true, false
 		}
 	}
-}
-
-// lostTo is why there was nothing to follow. What was refused has no class.
-func lostTo(class retry.Class) retry.Class {
-	if class == retry.None {
-		return retry.ServerError
-	}
-	return class
 }
 
 func (k *kept) beginFollowed(state *cache.State) {

@@ -1,6 +1,7 @@
 package llmrouter
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"slices"
@@ -60,10 +61,11 @@ func (h *Handler) serveKept(c call, answers *upstreams.Answers, asked *apireq.Ca
 		if leads {
 			return k.lead(flight)
 		}
-		if end := k.follow(flight); end != retry.Canceled {
-			if end == retry.None {
-				return nil
-			}
+		answered, again := k.follow(flight)
+		if answered {
+			return nil
+		}
+		if !again {
 			break
 		}
 	}
@@ -161,6 +163,9 @@ func (k *kept) keep(key cache.Key, e *cache.Entry) {
 	ttl := k.answers.TTL
 	if k.wishes.TTL > 0 {
 		ttl = min(k.wishes.TTL, maxTTL)
+	}
+	if cap(e.Body) > len(e.Body)+len(e.Body)/8 { // it has grown, and counts as if it had not
+		e.Body = bytes.Clone(e.Body)
 	}
 	now := time.Now()
 	e.Stored, e.Expires = now, now.Add(ttl)

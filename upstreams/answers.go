@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,7 +109,7 @@ var answerHeaders = []string{
 func (a *Answers) Request(r *http.Request, repl *caddy.Replacer, q *Question) cache.Request {
 	scope := make([]string, 0, 16+len(q.Tags)+len(a.vary))
 	scope = append(scope, a.owner, q.Target.Star, q.Team, q.Namespace, r.URL.EscapedPath(), r.URL.RawQuery)
-	scope = append(scope, strings.Join(q.Tags, ","))
+	scope = append(scope, strings.Join(q.Tags, "\x00"))
 	for _, name := range answerHeaders {
 		scope = append(scope, strings.Join(r.Header[name], ","))
 	}
@@ -116,11 +117,31 @@ func (a *Answers) Request(r *http.Request, repl *caddy.Replacer, q *Question) ca
 		scope = append(scope, repl.ReplaceAll(value, ""))
 	}
 	if a.perClient {
-		for _, name := range credentialNames {
-			scope = append(scope, strings.Join(r.Header[name], ","))
-		}
+		scope = appendCredentials(scope, r.Header)
 	}
 	return cache.Request{Kind: q.Kind, Body: q.Body, Literal: a.literal, Scope: scope}
+}
+
+// appendCredentials adds all headers that may be what a client is known by. Servers
+// have more names for keys than the router knows.
+func appendCredentials(scope []string, header http.Header) []string {
+	from := len(scope)
+	for name, values := range header {
+		if credentials[name] || maySayWho(name) {
+			scope = append(scope, name+": "+strings.Join(values, ","))
+		}
+	}
+	slices.Sort(scope[from:])
+	return scope
+}
+
+func maySayWho(name string) bool {
+	for _, word := range [...]string{"Key", "Token", "Auth", "Secret", "Password", "Credential", "Cookie", "Session"} {
+		if strings.Contains(name, word) {
+			return name != "Idempotency-Key" // which is another with each request
+		}
+	}
+	return false
 }
 
 // maxStored is the size of an answer as it is stored with others, in bytes.

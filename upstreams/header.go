@@ -46,9 +46,6 @@ var credentials = map[string]bool{
 	"Authorization": true, "Api-Key": true, "X-Api-Key": true, "X-Goog-Api-Key": true, "X-Litellm-Api-Key": true,
 }
 
-// credentialNames are the same in an order.
-var credentialNames = slices.Sorted(maps.Keys(credentials))
-
 // routersOwn tells whether a header is one of those by which clients and router
 // speak to each other.
 func routersOwn(name string) bool { return strings.HasPrefix(name, "X-Llm-") }

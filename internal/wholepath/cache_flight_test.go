@@ -139,6 +139,7 @@ func TestAStreamIsFollowedAsItGrows(t *testing.T) {
 
 func TestAClientThatWaitsMayLeave(t *testing.T) {
 	t.Run("the one who follows", func(t *testing.T) {
+		caddyharness.NoLeaks(t)
 		step, open := inHalves()
 		a := scripted.New(t).Always(step)
 		s := keeping(t, a, "cache 1h")
@@ -153,6 +154,7 @@ func TestAClientThatWaitsMayLeave(t *testing.T) {
 		counts(t, "a", a, 1)
 	})
 	t.Run("the one who leads a stream", func(t *testing.T) {
+		caddyharness.NoLeaks(t)
 		step, open := inHalves()
 		a := scripted.New(t).Always(step)
 		s := keeping(t, a, "cache 1h")
@@ -167,6 +169,7 @@ func TestAClientThatWaitsMayLeave(t *testing.T) {
 		counts(t, "a", a, 1)
 	})
 	t.Run("the one who leads, before there is an answer", func(t *testing.T) {
+		caddyharness.NoLeaks(t)
 		gate, begun, open := gated(scripted.OK("Hello."))
 		a := scripted.New(t).Always(gate)
 		s := keeping(t, a, "cache 1h")
@@ -182,6 +185,7 @@ func TestAClientThatWaitsMayLeave(t *testing.T) {
 		counts(t, "a", a, 1)
 	})
 	t.Run("all of them, and the call ends", func(t *testing.T) {
+		caddyharness.NoLeaks(t)
 		a := scripted.New(t).Always(scripted.Hang())
 		s := keeping(t, a, "cache 1h")
 		first := inBackground(t, s, chatPath, plain)

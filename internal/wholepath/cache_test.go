@@ -166,12 +166,13 @@ func TestWhoseAnswersTheyAre(t *testing.T) {
 	t.Run("never another client's, where clients have keys", func(t *testing.T) {
 		a := scripted.New(t)
 		s := routerWith(t, alone(a, "cache 1h"))
-		for _, header := range []string{"Authorization", "X-Api-Key", "Api-Key"} {
+		for _, header := range []string{"Authorization", "X-Api-Key", "Api-Key", "Cookie", "X-House-Token"} {
 			ask(t, s, chatPath, plain, header, "Bearer one").from(t, "miss")
 			ask(t, s, chatPath, plain, header, "Bearer two").from(t, "miss")
 			ask(t, s, chatPath, plain, header, "Bearer one").from(t, "hit")
 		}
 		ask(t, s, chatPath, plain).from(t, "miss")
+		ask(t, s, chatPath, plain, "Idempotency-Key", "1").from(t, "hit")
 	})
 	t.Run("nor where header_up makes the key of the request", func(t *testing.T) {
 		a := scripted.New(t)
@@ -305,6 +306,7 @@ func TestMemoryForAnswersIsBounded(t *testing.T) {
 }
 
 func TestAnswersSurviveAReload(t *testing.T) {
+	caddyharness.NoLeaks(t)
 	a := scripted.New(t)
 	pools := keepingPool(a, "cache 1h")
 	s := routerWith(t, pools)
