@@ -92,7 +92,8 @@ type Handler struct {
 	// `context_window_fallbacks`, `content_policy_fallbacks` and
 	// `disable_fallbacks`. `retries`: `num_retries`. `timeout`: `timeout`,
 	// `request_timeout` and `stream_timeout`. `tags`: `tags`, and `tags` in
-	// `metadata`. `priority`: `priority`, which wins over the router's.
+	// `metadata`. `priority`: `priority`, which wins over the router's. `cache`:
+	// `cache`, an object that says what the cache of answers is to do.
 	// `mock_testing`: `mock_testing_fallbacks` and its siblings, which make a
 	// failure up. Retries, timeout and tags also as the headers
 	// `X-Litellm-Num-Retries`, `X-Litellm-Timeout`, `X-Litellm-Stream-Timeout`

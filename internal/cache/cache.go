@@ -39,17 +39,11 @@ func (c *Cache) Get(key Key, now time.Time, maxAge time.Duration) *Entry {
 	return nil
 }
 
-// Put keeps an answer, if it is worth keeping.
+// Put keeps an answer, if it is not too old already.
 func (c *Cache) Put(key Key, e *Entry, now time.Time) {
 	if now.Before(e.Expires) {
 		c.memory.put(key, e)
 	}
-}
-
-// Sound tells whether a whole answer, which has ended well, says what was asked for.
-func (e *Entry) Sound() bool {
-	stream, ok := Keepable(e.ContentType)
-	return ok && (stream || sound(e.Body))
 }
 
 // Join gives the flight of a key. Where there was none the caller leads it, and has

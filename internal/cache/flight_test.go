@@ -265,6 +265,18 @@ func TestEntriesGetOld(t *testing.T) {
 	})
 }
 
+// A config that has ended may have requests that have not.
+func TestAClosedCacheGoesOn(t *testing.T) {
+	c, now := New(1<<20), time.Now()
+	c.Close()
+	c.Close()
+	e := &Entry{Body: []byte("{}"), Expires: now.Add(time.Hour)}
+	c.Put(key, e, now)
+	if got := c.Get(key, now, -1); got != e {
+		t.Errorf("got %v, want what was put", got)
+	}
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	c := New(100 << 10)
 	defer c.Close()

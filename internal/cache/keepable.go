@@ -22,6 +22,12 @@ func Keepable(contentType string) (stream, ok bool) {
 	return false, false
 }
 
+// Sound tells whether a whole answer, which has ended well, says what was asked for.
+func (e *Entry) Sound() bool {
+	stream, ok := Keepable(e.ContentType)
+	return ok && (stream || sound(e.Body))
+}
+
 // sound tells whether a JSON answer is what it seems: whole, and neither an error nor
 // the report of a failure that came with a good status.
 func sound(body []byte) bool {
