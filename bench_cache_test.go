@@ -46,7 +46,7 @@ func BenchmarkCache(b *testing.B) {
 				if kind == "streamed" {
 					body = `{"stream":true,` + body[1:]
 				}
-				reader, w := strings.NewReader(body), &discard{make(http.Header)}
+				reader, w := strings.NewReader(body), &discard{header: make(http.Header)}
 				base := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/v1/chat/completions", nil)
 				ask := func() {
 					reader.Reset(body)

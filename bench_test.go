@@ -11,12 +11,15 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// discard is a client that takes everything and keeps nothing.
-type discard struct{ header http.Header }
+// discard is a client that takes everything and keeps nothing but the status.
+type discard struct {
+	header http.Header
+	status int
+}
 
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
-func (*discard) WriteHeader(int)               {}
+func (d *discard) WriteHeader(status int)      { d.status = status }
 func (*discard) Flush()                        {}
 
 // What a request costs in the handler, the made-up answer of llm_mock included,
@@ -39,7 +42,7 @@ func BenchmarkHandler(b *testing.B) {
 			"streamed": `{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}]}`,
 		} {
 			b.Run(name+logs.name, func(b *testing.B) {
-				text, w := strings.NewReader(body), &discard{make(http.Header)}
+				text, w := strings.NewReader(body), &discard{header: make(http.Header)}
 				base := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/v1/chat/completions", nil)
 				b.ReportAllocs()
 				for b.Loop() {

@@ -63,6 +63,10 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		resume              on|off
 //		max_parallel        <n>
 //		queue               <size> <timeout>|off
+//		affinity            <value...>|off {
+//			ttl  <duration>
+//			size <n>
+//		}
 //		cache               <ttl>|off {
 //			group    <name>
 //			size     <bytes>

@@ -53,6 +53,7 @@ func init() {
 // `{http.llm_router.reasoning_tokens}` | The output tokens that were reasoning
 // `{http.llm_router.usage}` | How the tokens are known: `reported`, `estimated` or `unknown`
 // `{http.llm_router.cost}` | What the tokens cost, in US$; empty while unknown
+// `{http.llm_router.affinity}` | What became of the request's session: `hit`, `moved`, `new`, or `none` where it names none; empty in a pool that keeps no sessions, and without an answer
 // `{http.llm_router.cache}` | `hit` for an answer that was kept, `miss` for one that was not; empty where nothing is kept
 //
 // The access log has the same as fields of `llm_router`.

@@ -34,6 +34,7 @@ type ending struct {
 func (h *Handler) ask(c call, from source) (ending, error) {
 	x := upstreams.NewExchange(c.w, c.r, c.body, c.facts, c.form)
 	defer x.Close()
+	c.req.Session = x
 	result := h.router.Serve(c.r.Context(), c.route, c.req, x)
 	told := result
 	told.Class = received(c.w, result.Class)

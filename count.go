@@ -41,6 +41,7 @@ func countRequest(res *engine.Result) {
 	}
 	c := upstreams.DeploymentOf(res.Candidate).Counters()
 	c.Ended(res.Class, res.Took)
+	c.Affinity(res.Affinity)
 	c.Overhead(overhead)
 }
 

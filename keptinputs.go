@@ -77,6 +77,7 @@ func (k *kept) askMissing(c call, f *cache.Flight, known *found) (done bool, err
 	collected := &collector{header: make(http.Header)}
 	x := upstreams.NewExchange(collected, c.r, part, &facts, false)
 	defer x.Close()
+	req.Session = x
 	result := k.h.router.Serve(c.r.Context(), c.route, &req, x)
 	if result.Class != retry.None {
 		k.count(metrics.CacheMiss)

@@ -19,13 +19,18 @@ import (
 // provision loads the handler from JSON, as Caddy does.
 func provision(t testing.TB, config string) (caddyhttp.MiddlewareHandler, error) {
 	t.Helper()
+	return provisionModule(t, "http.handlers.llm_router", config)
+}
+
+func provisionModule(t testing.TB, id, config string) (caddyhttp.MiddlewareHandler, error) {
+	t.Helper()
 	parent, err := caddy.ProvisionContext(&caddy.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := caddy.NewContext(parent)
 	t.Cleanup(cancel)
-	mod, err := ctx.LoadModuleByID("http.handlers.llm_router", json.RawMessage(config))
+	mod, err := ctx.LoadModuleByID(id, json.RawMessage(config))
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/llmrouter/caddy-llm-router/health"
+	"github.com/llmrouter/caddy-llm-router/internal/affinity"
 	"github.com/llmrouter/caddy-llm-router/internal/engine"
 	"github.com/llmrouter/caddy-llm-router/retry"
 	"github.com/llmrouter/caddy-llm-router/upstreams"
@@ -17,6 +18,11 @@ import (
 func (h *Handler) report(r *http.Request, repl *caddy.Replacer, req *engine.Request, res *engine.Result, from source) {
 	countRequest(res)
 	(&fate{req.Model, *res, from}).show(r, repl)
+	if res.Affinity != affinity.Off {
+		if c := h.logger.Check(zap.DebugLevel, "session answered"); c != nil {
+			c.Write(zap.String("pool", res.Pool.Name), zap.String("deployment", res.Deployment()), zap.String("affinity", res.Affinity.String()))
+		}
+	}
 	if res.Class != retry.None && res.Class != retry.Canceled {
 		h.logger.Warn("request failed",
 			zap.String("model", loggable(req.Model)), zap.String("pool", res.Pool.Name),

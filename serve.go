@@ -91,6 +91,7 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *cad
 		return h.refuse(w, r, pathClimbs)
 	}
 	x := upstreams.NewUpgrade(w, r)
+	req.Session = x
 	result := h.router.Serve(r.Context(), route, req, x)
 	h.report(r, repl, req, &result, "")
 	switch {

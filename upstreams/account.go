@@ -32,6 +32,7 @@ func (x *Exchange) observe(ev sse.Event) sse.Mark {
 	if mark.Kind == sse.Content && !x.account.began {
 		x.contentCame()
 	}
+	x.idCame(mark.AnswerID)
 	if mark.Usage != nil {
 		x.account.said.Read(mark.Usage)
 	}

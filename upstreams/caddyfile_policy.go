@@ -38,6 +38,10 @@ import (
 //	resume              on|off
 //	max_parallel        <n>
 //	queue               <size> <timeout>|off
+//	affinity            <value...>|off {
+//		ttl  <duration>
+//		size <n>
+//	}
 //	cache               <ttl>|off {
 //		group    <name>
 //		size     <bytes>
@@ -115,6 +119,13 @@ var policyParsers = map[string]policyParser{
 		func(p *Policy, d *caddyfile.Dispenser) error {
 			p.Queue = new(Queue)
 			return p.Queue.unmarshalCaddyfile(d)
+		},
+	},
+	"affinity": {
+		func(p *Policy) bool { return p.Affinity != nil },
+		func(p *Policy, d *caddyfile.Dispenser) error {
+			p.Affinity = new(Affinity)
+			return p.Affinity.unmarshalCaddyfile(d)
 		},
 	},
 	"cache": {

@@ -30,6 +30,9 @@ func (p *Pool) CountIn(m *metrics.Metrics) {
 	}
 	for _, d := range p.Deployments {
 		d.counters = counted[*metrics.Deployment]{p.counters.metrics.Deployment(d.ID), true}
+		if p.engine.Sessions != nil {
+			d.Counters().KeepsSessions()
+		}
 	}
 }
 

@@ -33,6 +33,9 @@ type Exchange struct {
 	stream  stream
 	watch   *watch
 	account account
+	// answerID is the id of an answer of the Responses API, where wantsID.
+	answerID []byte
+	wantsID  bool
 	// committed tells that the client has the head of an answer, streaming that
 	// it was a stream's.
 	committed, streaming bool
@@ -74,8 +77,10 @@ func (x *Exchange) Close() {
 // account of a good answer comes from Deliver.
 func (x *Exchange) Attempt(ctx context.Context, a *engine.Attempt) engine.Outcome {
 	x.account = account{}
+	x.expectID(a)
 	out := x.attempt(ctx, a)
 	if out.Class == retry.None {
+		a.AnswerID = x.answerID
 		return out
 	}
 	return x.accounted(out)

@@ -62,6 +62,10 @@ type Policy struct {
 	// replaces the router's whole. Default: nowhere, they are answered 429 at once.
 	Queue *Queue `json:"queue,omitempty"`
 
+	// Which requests are one session, so that they stay on one deployment. A pool's own
+	// replaces the router's whole. Default: none.
+	Affinity *Affinity `json:"affinity,omitempty"`
+
 	// Where answers are kept for requests that ask exactly the same again. A pool's
 	// own replaces the router's whole. Default: nowhere.
 	Cache *Cache `json:"cache,omitempty"`
@@ -101,8 +105,8 @@ const (
 
 // Over gives the policy with what it leaves open taken from defaults. A cooldown
 // of the policy's own is on unless it says off itself, and its failure_rate takes
-// the place of an inherited allowed_fails. A queue or a cache of its own takes
-// nothing over.
+// the place of an inherited allowed_fails. A queue, an affinity and a cache of its
+// own take nothing over.
 func (p Policy) Over(defaults Policy) Policy {
 	merged := inherit(reflect.ValueOf(p), reflect.ValueOf(defaults)).Interface().(Policy)
 	if p.Cooldown != nil && defaults.Cooldown != nil {
@@ -113,6 +117,9 @@ func (p Policy) Over(defaults Policy) Policy {
 	}
 	if p.Queue != nil {
 		merged.Queue = p.Queue
+	}
+	if p.Affinity != nil {
+		merged.Affinity = p.Affinity
 	}
 	if p.Cache != nil {
 		merged.Cache = p.Cache
@@ -187,6 +194,9 @@ func (p *Policy) validate() error {
 	}
 	if err := p.Queue.validate(); err != nil {
 		return fmt.Errorf("queue: %w", err)
+	}
+	if err := p.Affinity.validate(); err != nil {
+		return fmt.Errorf("affinity: %w", err)
 	}
 	if err := p.Cache.validate(); err != nil {
 		return fmt.Errorf("cache: %w", err)

@@ -50,6 +50,8 @@ func TestPolicyOver(t *testing.T) {
 		},
 		{"the queue whole", Policy{Queue: &Queue{Size: 5}}, Policy{Queue: &Queue{Size: 9, Timeout: minute}}, Policy{Queue: &Queue{Size: 5}}},
 		{"a queue over none", Policy{Queue: &Queue{Size: 5}}, Policy{Queue: &Queue{Off: true}}, Policy{Queue: &Queue{Size: 5}}},
+		{"the affinity whole", Policy{Affinity: &Affinity{By: []string{"auto"}}}, Policy{Affinity: &Affinity{By: []string{"prompt"}, TTL: minute}}, Policy{Affinity: &Affinity{By: []string{"auto"}}}},
+		{"no affinity over one", Policy{Affinity: &Affinity{Off: true}}, Policy{Affinity: &Affinity{By: []string{"auto"}}}, Policy{Affinity: &Affinity{Off: true}}},
 		{"no queue over one", Policy{Queue: &Queue{Off: true}}, Policy{Queue: &Queue{Size: 9}}, Policy{Queue: &Queue{Off: true}}},
 	}
 	for _, tt := range tests {
@@ -224,6 +226,11 @@ func TestPolicyValidateRefuses(t *testing.T) {
 		"max_ejected":   {Cooldown: &Cooldown{MaxEjected: ptr(-1.0)}},
 		"growth":        {Cooldown: &Cooldown{Growth: ptr(0.5)}},
 		"allowed_fails": {Cooldown: &Cooldown{AllowedFails: ptr(-1)}},
+		"affinity":      {Affinity: &Affinity{}},
+		"affinity by":   {Affinity: &Affinity{By: []string{"auto", "everybody"}}},
+		"affinity {":    {Affinity: &Affinity{By: []string{"}{"}}},
+		"affinity ttl":  {Affinity: &Affinity{By: []string{"auto"}, TTL: -1}},
+		"affinity size": {Affinity: &Affinity{By: []string{"auto"}, Size: -1}},
 		"queue size":    {Queue: &Queue{Size: -1}},
 		"queue timeout": {Queue: &Queue{Timeout: -1}},
 		"class name":    {Cooldown: &Cooldown{Classes: map[string]int{"nonsense": 1}}},

@@ -33,12 +33,17 @@ type Pool struct {
 	// The deployments that serve the pool.
 	Deployments []*Deployment `json:"deployments,omitempty"`
 
-	effective   Policy
-	engine      *engine.Pool
-	held        held // its entry of states
+	effective Policy
+	engine    *engine.Pool
+	held      held // its entry of states
+	counters  counted[*metrics.Pool]
+
+	namers       []namer // of its sessions
+	heldSessions held    // their entry of states
+	endSharing   func()  // with other instances; nil where there are none
+
 	answers     *Answers
 	heldAnswers held // their entry of states
-	counters    counted[*metrics.Pool]
 }
 
 // Shared is what the pools of a router have in common.
@@ -89,6 +94,9 @@ func (p *Pool) Provision(ctx caddy.Context, defaults Policy, shared Shared) erro
 	p.engine.Upstream = p
 	var err error
 	if p.engine.Queue, err = p.takeQueue(); err != nil {
+		return fmt.Errorf("pool %q: %w", p.Name, err)
+	}
+	if err := p.keepSessions(shared.Store); err != nil {
 		return fmt.Errorf("pool %q: %w", p.Name, err)
 	}
 	if err := p.takeAnswers(shared.Store); err != nil {
@@ -164,7 +172,10 @@ func (p *Pool) Cleanup() error {
 		return nil
 	}
 	p.counters.release()
-	errs := []error{p.held.release(), p.heldAnswers.release()}
+	if p.endSharing != nil {
+		p.endSharing()
+	}
+	errs := []error{p.held.release(), p.heldSessions.release(), p.heldAnswers.release()}
 	for _, d := range p.Deployments {
 		errs = append(errs, d.cleanup())
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/llmrouter/caddy-llm-router/internal/affinity"
 	"github.com/llmrouter/caddy-llm-router/internal/queue"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
@@ -14,7 +15,8 @@ import (
 // states holds what is known of deployments, and who waits for them, from one
 // config to the next. A deployment's entry lasts as long as a config has it: under
 // the same pool and id, at the same address, with the same model and key. A pool's
-// queue is the same as long as its deployments are. What agrees in all of that in
+// queue is the same as long as its deployments are, its sessions as long as its name
+// is. What agrees in all of that in
 // one config is shared.
 var states = caddy.NewUsagePool()
 
@@ -32,6 +34,14 @@ type poolState struct{ queue.Queue }
 
 // Destruct implements caddy.Destructor.
 func (*poolState) Destruct() error { return nil }
+
+// sessionState is where a pool's sessions are. It is an entry of its own, by the
+// pool's name alone: deployments that a config changes or adds are no reason to forget
+// the sessions of the others.
+type sessionState struct{ affinity.Table }
+
+// Destruct implements caddy.Destructor.
+func (*sessionState) Destruct() error { return nil }
 
 // held is an entry of states that is held, or none.
 type held string
@@ -78,6 +88,15 @@ func (p *Pool) takeQueue() (*queue.Queue, error) {
 		return nil, err
 	}
 	return &entry.(*poolState).Queue, nil
+}
+
+// takeSessions gets hold of what is known of the pool's sessions.
+func (p *Pool) takeSessions() (*affinity.Table, error) {
+	entry, err := p.heldSessions.take("sessions\x00"+p.Name, func() (caddy.Destructor, error) { return new(sessionState), nil })
+	if err != nil {
+		return nil, err
+	}
+	return &entry.(*sessionState).Table, nil
 }
 
 // stateKey says what has to be the same for a deployment to be the same. The key

@@ -31,6 +31,9 @@ func (x *Exchange) holdWhole(ctx context.Context, a *engine.Attempt) engine.Outc
 		}
 	}
 	x.wholeHeld()
+	if x.wantsID && x.answer.json {
+		x.idCame(idOf(x.answer.held))
+	}
 	return engine.Outcome{}
 }
 

@@ -1,6 +1,7 @@
 package apireq
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -48,6 +49,31 @@ func toolBody(size int) []byte {
 	return []byte(`{"tools":[` + strings.Repeat(tool+",", size/len(tool)) + tool + `],"model":"mock-model"}`)
 }
 
+// codeBody is a chat request of source code, which is full of quotes and escapes at
+// no regular distance.
+func codeBody(size int) []byte {
+	random := rand.New(rand.NewPCG(1, 2))
+	text := []byte(`{"messages":[{"role":"user","content":"`)
+	for len(text) < size {
+		for range 1 + random.IntN(20) {
+			text = append(text, byte('a'+random.IntN(26)))
+		}
+		text = append(text, [...]string{`\"`, `\n\t\t`, `\"`, `\\\"`, ` = {`, `[]`}[random.IntN(6)]...)
+	}
+	return append(text, `"}],"model":"mock-model"}`...)
+}
+
+// turnsBody is a chat request of many short messages.
+func turnsBody(size int) []byte {
+	const turns = `{"role":"user","content":"And then?"},{"role":"assistant","content":"It said \"yes\" again."},`
+	return []byte(`{"messages":[` + strings.Repeat(turns, size/len(turns)) + `{"role":"user","content":"Ok"}],"model":"mock-model"}`)
+}
+
+// deepBody is a request of little but brackets.
+func deepBody(size int) []byte {
+	return []byte(`{"input":` + strings.Repeat("[", size/2) + strings.Repeat("]", size/2) + `,"model":"mock-model"}`)
+}
+
 func BenchmarkScanJSON(b *testing.B) {
 	for _, bench := range []struct {
 		name string
@@ -55,6 +81,7 @@ func BenchmarkScanJSON(b *testing.B) {
 	}{
 		{"chat/1K/first", chatBody(1<<10, false)},
 		{"chat/1K/last", chatBody(1<<10, true)},
+		{"chat/32K/first", chatBody(32<<10, false)},
 		{"chat/32K/last", chatBody(32<<10, true)},
 		{"chat/512K/first", chatBody(512<<10, false)},
 		{"chat/512K/last", chatBody(512<<10, true)},
@@ -62,6 +89,9 @@ func BenchmarkScanJSON(b *testing.B) {
 		{"tokens/512K/last", tokenBody(512<<10, ",")},
 		{"tokensSpaced/512K/last", tokenBody(512<<10, ", ")},
 		{"tools/512K/last", toolBody(512 << 10)},
+		{"code/512K/last", codeBody(512 << 10)},
+		{"turns/512K/last", turnsBody(512 << 10)},
+		{"deep/512K/last", deepBody(512 << 10)},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()

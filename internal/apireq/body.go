@@ -76,6 +76,7 @@ func fill(r io.Reader, contentLength, max int64) (*buffer, []byte, error) {
 		case int64(n) > limit:
 			err = ErrTooLarge
 		case err == io.EOF && !known:
+			buf = fit(buf, n)
 			return buf, buf.data[:n:n], nil
 		case err == io.EOF:
 			err = io.ErrUnexpectedEOF
@@ -87,7 +88,7 @@ func fill(r io.Reader, contentLength, max int64) (*buffer, []byte, error) {
 			return nil, nil, err
 		}
 		if n == len(buf.data) && int64(n) < limit {
-			buf = grow(buf, limit)
+			buf = resize(buf, n, int(min(2*int64(n), limit)))
 		}
 	}
 }
@@ -95,15 +96,6 @@ func fill(r io.Reader, contentLength, max int64) (*buffer, []byte, error) {
 // maxIdleReads is how many reads in a row may bring neither bytes nor an error,
 // as in bufio.
 const maxIdleReads = 100
-
-// grow moves a full buffer into one of twice the size, or of limit bytes when
-// that is less.
-func grow(old *buffer, limit int64) *buffer {
-	buf := getBuffer(int(min(2*int64(len(old.data)), limit)))
-	copy(buf.data, old.data)
-	putBuffer(old)
-	return buf
-}
 
 // BodyOf is a Body of bytes that are in memory already.
 func BodyOf(data []byte) *Body {

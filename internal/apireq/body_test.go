@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -120,8 +121,7 @@ func TestReadBodySetsLittleAside(t *testing.T) {
 		{0, 1 << 20}, {1 << 20, 3 << 20}, {3 << 20, 7 << 20},
 	} {
 		body := pattern(tt.sent)
-		runtime.GC()
-		runtime.GC() // empties the pools
+		heap() // empties the pools
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, err := ReadBody(bytes.NewReader(body), 64<<20, 64<<20)
@@ -133,17 +133,89 @@ func TestReadBodySetsLittleAside(t *testing.T) {
 }
 
 func TestSizeClass(t *testing.T) {
-	for n, want := range map[int]int{0: 0, 1: 0, 4096: 0, 4097: 1, 8192: 1, 8193: 2, 1 << 20: 8, 1<<20 + 1: 9, maxPooled: maxClassBits - minClassBits} {
-		if got := class(n); got != want {
-			t.Errorf("%d bytes: got class %d, want %d", n, got, want)
+	for _, tt := range []struct{ n, class, size int }{
+		{0, 0, 4 << 10},
+		{1, 0, 4 << 10},
+		{4 << 10, 0, 4 << 10},
+		{4<<10 + 1, 1, 8 << 10},
+		{256 << 10, 6, 256 << 10},
+		{256<<10 + 1, 7, 272 << 10},
+		{1 << 20, 38, 1 << 20},
+		{1<<20 + 1, 39, 1<<20 + 64<<10},
+		{maxPooled, numClasses - 1, maxPooled},
+	} {
+		if class, size := class(tt.n); class != tt.class || size != tt.size {
+			t.Errorf("%d bytes: got class %d of %d bytes, want class %d of %d", tt.n, class, size, tt.class, tt.size)
 		}
-		if b := getBuffer(n); len(b.data) != 1<<(want+minClassBits) {
-			t.Errorf("%d bytes: got %d, want %d", n, len(b.data), 1<<(want+minClassBits))
+		if b := getBuffer(tt.n); len(b.data) < tt.size || len(b.data) > tt.size+tt.size/4 {
+			t.Errorf("%d bytes: got a buffer of %d, want %d or a little more", tt.n, len(b.data), tt.size)
 		}
 	}
 	if b := getBuffer(maxPooled + 1); len(b.data) != maxPooled+1 {
 		t.Errorf("got %d bytes beyond the largest class, want exactly %d", len(b.data), maxPooled+1)
 	}
+}
+
+// A class is found again by its size, and the next one begins where it ends.
+func TestSizeClassesFollowEachOther(t *testing.T) {
+	next, smallest := 0, 1
+	for smallest <= maxPooled {
+		c, size := class(smallest)
+		last, lastSize := class(size)
+		if c != next || last != c || lastSize != size {
+			t.Fatalf("%d bytes: got class %d, and %d for the last of its %d bytes, want %d", smallest, c, last, size, next)
+		}
+		if spare := size - smallest; smallest > 256<<10 && spare > smallest/16 {
+			t.Errorf("%d bytes: got %d too many, want no more than a sixteenth", smallest, spare)
+		}
+		next, smallest = next+1, size+1
+	}
+	if next != numClasses {
+		t.Errorf("got %d classes, want %d", next, numClasses)
+	}
+}
+
+// What a body holds while its request is answered, whatever was read into on the
+// way.
+func TestReadBodyHoldsLittleMoreThanTheBody(t *testing.T) {
+	for _, size := range []int{1 << 20, 1<<20 + 1, 1_200_000} {
+		for _, length := range []int64{int64(size), -1} {
+			got := heapPerBody(t, size, length)
+			if most := size + size/10; got > most {
+				t.Errorf("%d bytes, length %d: got %d bytes of heap, want at most %d", size, length, got, most)
+			}
+		}
+	}
+}
+
+// heapPerBody is how much the heap grows by each of many bodies of size bytes.
+func heapPerBody(tb testing.TB, size int, length int64) int {
+	tb.Helper()
+	const bodies = 16
+	data := pattern(size)
+	before := heap()
+	held := make([]*Body, bodies)
+	for i := range held {
+		var err error
+		if held[i], err = ReadBody(&socket{bytes.NewReader(data)}, length, 64<<20); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	after := heap()
+	for _, b := range held {
+		b.Release()
+	}
+	runtime.KeepAlive(data)
+	return (after - before) / bodies
+}
+
+// heap is the size of the heap without what is only pooled, in bytes.
+func heap() int {
+	runtime.GC()
+	runtime.GC() // empties the pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
 }
 
 // Buffers are used again, and one that is handed out is nobody else's.
@@ -183,7 +255,7 @@ func BenchmarkReadBody(b *testing.B) {
 		name   string
 		size   int
 		length int64
-	}{{"1K", 1 << 10, 1 << 10}, {"32K", 32 << 10, 32 << 10}, {"512K", 512 << 10, 512 << 10}, {"4M", 4 << 20, 4 << 20}, {"512K/chunked", 512 << 10, -1}} {
+	}{{"1K", 1 << 10, 1 << 10}, {"32K", 32 << 10, 32 << 10}, {"512K", 512 << 10, 512 << 10}, {"4M", 4 << 20, 4 << 20}, {"512K/chunked", 512 << 10, -1}, {"1200K/chunked", 1200 << 10, -1}} {
 		b.Run(bench.name, func(b *testing.B) {
 			data := pattern(bench.size)
 			src := bytes.NewReader(data)
@@ -197,6 +269,36 @@ func BenchmarkReadBody(b *testing.B) {
 					b.Fatal(err)
 				}
 				body.Release()
+			}
+			b.ReportMetric(float64(heapPerBody(b, bench.size, bench.length))/float64(bench.size), "heap/body")
+		})
+	}
+}
+
+// Bodies of many sizes, some of them in use: how often memory is found ready.
+func BenchmarkReadBodyOfAnySize(b *testing.B) {
+	for _, bench := range []struct {
+		name     string
+		min, max int
+	}{{"to=256K", 1 << 10, 256 << 10}, {"to=2M", 256 << 10, 2 << 20}} {
+		b.Run(bench.name, func(b *testing.B) {
+			random := rand.New(rand.NewPCG(1, 2))
+			data := pattern(bench.max)
+			var inUse [32]*Body
+			for i := range inUse {
+				inUse[i] = BodyOf(nil)
+			}
+			i := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				n := bench.min + random.IntN(bench.max-bench.min)
+				body, err := ReadBody(&socket{bytes.NewReader(data[:n])}, int64(n), 64<<20)
+				if err != nil {
+					b.Fatal(err)
+				}
+				inUse[i].Release()
+				inUse[i] = body
+				i = (i + 1) % len(inUse)
 			}
 		})
 	}

@@ -33,6 +33,13 @@ type Facts struct {
 	// StreamOptions and Priority are the spans of the values of stream_options and
 	// of vLLM's priority in a JSON body, the zero Span without one.
 	StreamOptions, Priority Span
+	// PromptCacheKey, PreviousResponse, SessionID and Metadata are the spans of the
+	// values of prompt_cache_key, previous_response_id, session_id and metadata in a
+	// JSON body, the zero Span without one.
+	PromptCacheKey, PreviousResponse, SessionID, Metadata Span
+	// Unstored tells that the client does not want the answer to be kept, `store`
+	// being false: no request will name it.
+	Unstored bool
 	// PromptBytes is the total length in the body of the values that make up
 	// the prompt, JSON syntax and base64 media included.
 	PromptBytes int

@@ -98,6 +98,16 @@ func (s *jsonScan) member(key []byte, m *members) (err error) {
 		s.facts.StreamOptions = Span{m.start, m.end}
 	case "priority":
 		s.facts.Priority = Span{m.start, m.end}
+	case "prompt_cache_key":
+		s.facts.PromptCacheKey = Span{m.start, m.end}
+	case "previous_response_id":
+		s.facts.PreviousResponse = Span{m.start, m.end}
+	case "session_id":
+		s.facts.SessionID = Span{m.start, m.end}
+	case "metadata":
+		s.facts.Metadata = Span{m.start, m.end}
+	case "store":
+		s.facts.Unstored = string(value) == "false"
 	case "n":
 		s.facts.Choices = max(count(value), 1)
 	default:

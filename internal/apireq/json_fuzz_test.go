@@ -90,6 +90,7 @@ func FuzzScanJSON(f *testing.F) {
 		`{"mod\u0065l":"\ud83d\ude00\/","Stream":null,"n":3,"options":{"num_predict":-1}}`,
 		` { "model" : "" , "model" : "x" } `, `{"model":"\ud800"}`, `{"MODEL":1}`, `{"ſtream":0}`, `{"a":[[{"b":"]}"}]]}`,
 		`{"a":1}{`, `{"a":[}`, `{"a":"\`, `[]`, "\ufeff{}", "{\"model\":\"\xff\"}", `{"x":12345678901234567890,"prompt":"yY_[]"}`,
+		`{"stream_options":{"include_usage":true},"priority": -1 ,"tools":[],"system":""}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -99,7 +100,8 @@ func FuzzScanJSON(f *testing.F) {
 // Bodies made of random tokens reach valid JSON, duplicates and near misses far
 // more often than random bytes do.
 func TestScanJSONAgainstEncodingJSON(t *testing.T) {
-	tokens := strings.Split(`{ } [ ] , : "model" "stream" "Model" "mod\u0065l" "\u0073tream" "a" "" "b\"c" "d\\" true false null 1 -2 3.5e1 "n" "messages" "max_tokens" "input" {"model":"x"} [1,2]`, " ")
+	tokens := strings.Split(`{ } [ ] , : "model" "stream" "Model" "mod\u0065l" "\u0073tream" "a" "" "b\"c" "d\\" "n" "messages" "max_tokens" "input" "stream_options" "priority" "metadata" "store" true false null 1 -2 3.5e1 {"model":"x"} [1,2]`, " ")
+	const keys, firstKey = 17, 6
 	random := rand.New(rand.NewPCG(1, 2))
 	valid := 0
 	for range 50_000 {
@@ -108,9 +110,9 @@ func TestScanJSONAgainstEncodingJSON(t *testing.T) {
 			if i > 0 {
 				body = append(body, ',')
 			}
-			body = append(body, tokens[6+random.IntN(9)]...)
+			body = append(body, tokens[firstKey+random.IntN(keys)]...)
 			body = append(body, ": "[:1+random.IntN(2)]...)
-			body = append(body, tokens[6+random.IntN(len(tokens)-6)]...)
+			body = append(body, tokens[firstKey+random.IntN(len(tokens)-firstKey)]...)
 		}
 		body = append(body, '}')
 		if random.IntN(3) == 0 { // break it
@@ -165,6 +167,8 @@ func checkScanJSON(t *testing.T, body []byte) {
 			want.PromptBytes += len(m.raw)
 		case "n":
 			want.Choices = max(1, floatCount(m.raw))
+		case "store":
+			want.Unstored = string(m.raw) == "false"
 		case "options":
 			limits[m.key] = got.MaxOutput // compared by the table test
 		case "max_completion_tokens", "max_output_tokens", "max_tokens":
@@ -176,7 +180,11 @@ func checkScanJSON(t *testing.T, body []byte) {
 			want.MaxOutput = limits[key]
 		}
 	}
-	got.prompt = promptParts{} // FuzzPrefixes looks at it
+	checkSpans(t, body, &got, list)
+	got.prompt = promptParts{}
+	for _, span := range spansOf(&got) {
+		*span = Span{}
+	}
 	if got != want {
 		t.Fatalf("%s: got %+v, want %+v", body, got, want)
 	}
@@ -185,6 +193,40 @@ func checkScanJSON(t *testing.T, body []byte) {
 	}
 	if g := gjson.GetBytes(body, "stream"); g.Bool() != want.Stream {
 		t.Fatalf("got %v from gjson, want %v", g.Bool(), want.Stream)
+	}
+}
+
+// checkSpans holds the spans of an accepted body against its members.
+func checkSpans(t *testing.T, body []byte, got *Facts, list []member) {
+	t.Helper()
+	values := make(map[string]string) // the last one counts
+	var prompt []string
+	for _, m := range list {
+		values[m.key] = string(m.raw)
+		if isPrompt([]byte(m.key)) && len(prompt) < maxPromptParts {
+			prompt = append(prompt, string(m.raw))
+		}
+	}
+	text := func(s Span) string { return string(body[s.Start:s.End]) }
+	for key, span := range spansOf(got) {
+		if s := text(*span); s != values[key] {
+			t.Fatalf("%s: got %s %s, want %s", body, key, s, values[key])
+		}
+	}
+	var parts []string
+	for _, p := range got.prompt.list[:got.prompt.n] {
+		parts = append(parts, text(p.Span))
+	}
+	if !slices.Equal(parts, prompt) {
+		t.Fatalf("%s: got prompt %q, want %q", body, parts, prompt)
+	}
+}
+
+// spansOf are the spans of single members, by key.
+func spansOf(f *Facts) map[string]*Span {
+	return map[string]*Span{
+		"stream_options": &f.StreamOptions, "priority": &f.Priority, "prompt_cache_key": &f.PromptCacheKey,
+		"previous_response_id": &f.PreviousResponse, "session_id": &f.SessionID, "metadata": &f.Metadata,
 	}
 }
 
@@ -207,6 +249,12 @@ func checkSplice(t *testing.T, body []byte, f Facts) {
 	got, err := ScanJSON(spliced)
 	want := f
 	want.Model, want.ModelEnd = model, f.ModelStart+len(JSONString(model))
+	for _, span := range spansOf(&want) {
+		if span.Start > f.ModelEnd {
+			span.Start += want.ModelEnd - f.ModelEnd
+			span.End += want.ModelEnd - f.ModelEnd
+		}
+	}
 	got.prompt, want.prompt = promptParts{}, promptParts{}
 	if err != nil || got != want {
 		t.Fatalf("%s: got %+v, %v, want %+v", spliced, got, err, want)

@@ -1,5 +1,7 @@
 package apireq
 
+import "github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
+
 // members walks the members of one JSON object, in the manner of
 // bufio.Scanner: while next is true, the fields describe one member.
 type members struct {
@@ -43,7 +45,7 @@ func (m *members) next() bool {
 		return m.stop(ErrSyntax, i)
 	}
 	m.keyAt = i
-	if i = skipString(b, i); i < 0 {
+	if i = jsonwalk.StringEnd(b, i); i < 0 {
 		return m.stop(ErrUnterminated, m.keyAt)
 	}
 	m.key = b[m.keyAt+1 : i-1]

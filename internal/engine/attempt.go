@@ -59,6 +59,7 @@ func (w *walk) attempt(ctx context.Context, x Exchange, c *selection.Candidate) 
 func (w *walk) answered() {
 	w.turn.Candidate.Answered()
 	w.carried.Answered()
+	w.keepSession()
 	if w.ticket.Probes() && w.ticket.Answered(time.Now()) {
 		w.recovered = true
 		w.turn.Candidate.Tell(retry.None, health.Effect{Recovered: true})

@@ -48,7 +48,11 @@ func (w *walk) pick() (*selection.Candidate, bool) {
 		if len(usable) == 0 {
 			return nil, false
 		}
-		if c := w.target.Pool.Strategy.Pick(&w.query, usable); c != nil && w.begin(c) {
+		c := w.bound(usable)
+		if c == nil {
+			c = w.target.Pool.Strategy.Pick(&w.query, usable)
+		}
+		if c != nil && w.begin(c) {
 			return c, true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/llmrouter/caddy-llm-router/health"
+	"github.com/llmrouter/caddy-llm-router/internal/affinity"
 	"github.com/llmrouter/caddy-llm-router/internal/usage"
 	"github.com/llmrouter/caddy-llm-router/retry"
 	"github.com/llmrouter/caddy-llm-router/selection"
@@ -23,6 +24,8 @@ type Request struct {
 	MaxOutput int
 	// Prompt tells prompts that begin alike; nil is unknown.
 	Prompt selection.PrefixReader
+	// Session tells the session that the request belongs to; nil is none.
+	Session SessionReader
 	// Stream tells that the answer is to be streamed.
 	Stream bool
 	// Timeout is the client's own limit for the whole request; 0 is none.
@@ -69,6 +72,10 @@ type Attempt struct {
 	// Headroom is what a good answer says is left of the provider's limits. The
 	// Exchange sets it before Attempt returns.
 	Headroom retry.Headroom
+	// AnswerID is the id of the answer where a request may name it to go on with it, in
+	// pools that keep sessions. The Exchange sets it before Attempt returns; it is
+	// valid until Deliver.
+	AnswerID []byte
 	// Took is how long the attempt lasted, with the delivery of its answer; 0 until
 	// then.
 	Took time.Duration
@@ -173,6 +180,9 @@ type Result struct {
 	Unavailable, Limited bool
 	// Wait is the shortest time after which trying again is of use; 0 is unknown.
 	Wait time.Duration
+	// Affinity is what became of the request's session with the last answer that was
+	// good as far as it went.
+	Affinity affinity.Result
 	// Took is how long the request was here; of that, Upstream was spent on
 	// attempts and Waited between them.
 	Took, Upstream, Waited time.Duration

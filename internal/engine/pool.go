@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/llmrouter/caddy-llm-router/internal/affinity"
 	"github.com/llmrouter/caddy-llm-router/internal/queue"
 	"github.com/llmrouter/caddy-llm-router/retry"
 	"github.com/llmrouter/caddy-llm-router/selection"
@@ -19,6 +20,9 @@ type Pool struct {
 	Name     string
 	Strategy selection.Strategy
 	Policy   Policy
+
+	// Sessions are those that the pool keeps on deployments; nil keeps none.
+	Sessions *affinity.Sessions
 
 	// Queue is where requests wait for one of the pool's deployments. It goes on
 	// when another configuration is loaded.

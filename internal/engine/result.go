@@ -16,7 +16,7 @@ func (w *walk) result() Result {
 		Candidate: w.turn.Candidate,
 		Took:      time.Since(w.began), Upstream: w.upstream, Waited: w.waited,
 		FirstToken: w.firstToken, Usage: w.bill.sum(),
-		Cost: cost, CostKnown: costKnown,
+		Cost: cost, CostKnown: costKnown, Affinity: w.affinity,
 	}
 	if w.attempts > 0 && w.last.Class == retry.None || w.last.Class == retry.Canceled {
 		return res

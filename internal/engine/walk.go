@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/llmrouter/caddy-llm-router/health"
+	"github.com/llmrouter/caddy-llm-router/internal/affinity"
 	"github.com/llmrouter/caddy-llm-router/internal/queue"
 	"github.com/llmrouter/caddy-llm-router/retry"
 	"github.com/llmrouter/caddy-llm-router/selection"
@@ -53,6 +54,9 @@ type walk struct {
 	turn        Attempt
 	// recovered tells that the begin of the turn's answer has ended a cooldown.
 	recovered bool
+
+	session  session
+	affinity affinity.Result
 
 	// firstToken is when the request's first content came, since began.
 	firstToken time.Duration

@@ -33,15 +33,10 @@ func depth(data []byte) (deepest int) {
 	return deepest
 }
 
-// stringEnd is the position after the string that opens at i.
+// stringEnd is the position after the string that opens at i, or after the data.
 func stringEnd(data []byte, i int) int {
-	for i++; i < len(data); i++ {
-		switch data[i] {
-		case '"':
-			return i + 1
-		case '\\':
-			i++
-		}
+	if end := StringEnd(data, i); end > 0 {
+		return end
 	}
 	return len(data)
 }

@@ -89,6 +89,7 @@ func (m *models) handler(pools []*upstreams.Pool) *handler {
 		Priority:      cfg.priority,
 	}
 	h.Queue = cfg.queue()
+	h.Affinity = cfg.affinity.policy()
 	h.Cache = cfg.answers.policy()
 	h.Failover = &cfg.weightedFailover
 	h.Retries = cfg.retryPolicy(pools)

@@ -36,6 +36,7 @@ type settings struct {
 	weightedFailover bool
 	strategy         strategy
 	redis            *redis // nil shares nothing
+	affinity         affinitySettings
 	answers          answers
 	tagFiltering     bool
 	maxParallel      int64
@@ -125,23 +126,5 @@ func (cfg *settings) readTimeouts(router, library *section) {
 	}
 	if v, ok := router.take("stream_timeout"); ok {
 		cfg.streamTimeout = v.seconds()
-	}
-}
-
-// readPreCallChecks reads optional_pre_call_checks, one of which the router
-// always does.
-func (cfg *settings) readPreCallChecks(router *section) {
-	v, ok := router.take("optional_pre_call_checks")
-	if !ok {
-		return
-	}
-	for _, item := range v.list() {
-		switch check := item.text(); check {
-		case "enforce_model_rate_limits":
-		case "prompt_caching", "session_affinity", "deployment_affinity":
-			item.warn("%s %s", check, noAffinity)
-		default:
-			item.warn("%s has no counterpart yet", check)
-		}
 	}
 }

@@ -13,7 +13,7 @@ const (
 	noDatabase = "is not used: nothing is kept in a database here"
 	noLogging  = "is not used: requests are logged and counted by Caddy's own logs and metrics"
 	noProbes   = "is not used: write active health checks on the deployments"
-	noAffinity = "is not used: the strategy prefix_affinity keeps conversations on a deployment, by their prompts"
+	noAffinity = "is not used: write affinity in the pool"
 	noChange   = "is not used: the client's body goes to the deployment as it is, but for the model"
 	noLabel    = "is not used: it describes the model"
 	noAlerts   = "is not used: there are no alerts yet"
@@ -102,7 +102,7 @@ var unsupportedRouter = tables(
 	table("is not used: a request that waits is served as soon as something is free", "polling_interval"),
 	table("is not used: a prompt is only sent elsewhere after a deployment refused it as too long, by context_window_fallbacks or a larger max_input_tokens",
 		"enable_pre_call_checks"),
-	table(noAffinity, "deployment_affinity_ttl_seconds", "model_group_affinity_config"),
+	table(noAffinity, "model_group_affinity_config"),
 	table("is not used: a request's tags are compared as they are", "tag_routing_prefix"),
 	table(noProbes, "enable_health_check_routing", "health_check_staleness_threshold",
 		"health_check_ignore_transient_errors", "background_health_check_model_groups"),

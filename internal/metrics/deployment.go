@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/llmrouter/caddy-llm-router/retry"
@@ -15,6 +16,8 @@ type Deployment struct {
 	requests, attempts, cooldowns, tokens, cost, dropped *row
 
 	firstTokenTime, perTokenTime, wholeTime histogram
+
+	affinity atomic.Pointer[row] // nil until sessions are kept
 
 	uses int // guarded by Metrics.mu
 }
@@ -80,7 +83,7 @@ func (d *Deployment) Release() {
 	}
 	delete(d.pool.deployments, d.id)
 	s, pool := &d.pool.metrics.series, d.pool.name
-	for _, f := range []*family{s.requests, s.attempts, s.cooldowns, s.tokens, s.cost, s.dropped} {
+	for _, f := range []*family{s.requests, s.attempts, s.cooldowns, s.tokens, s.cost, s.dropped, s.affinity} {
 		f.forget(pool, d.id)
 	}
 	for _, h := range []*histogram{&d.firstTokenTime, &d.perTokenTime, &d.wholeTime} {

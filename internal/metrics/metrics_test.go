@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/llmrouter/caddy-llm-router/internal/affinity"
 	"github.com/llmrouter/caddy-llm-router/internal/status"
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
@@ -83,6 +84,7 @@ func compare(t *testing.T, got, want map[string]float64) {
 func busy(m *Metrics) (gpt, llama *Pool, east *Deployment) {
 	gpt, llama = m.Pool("gpt"), m.Pool("llama")
 	east = gpt.Deployment("east")
+	east.KeepsSessions()
 	count(m, gpt, llama, east)
 	return gpt, llama, east
 }
@@ -102,6 +104,9 @@ func count(m *Metrics, gpt, llama *Pool, east *Deployment) {
 	east.Used(Tokens{Input: 100, Output: 20, Cached: 60, Reasoning: 5})
 	east.Cost(0.25)
 	east.Dropped(2)
+	for _, r := range []affinity.Result{affinity.Off, affinity.Hit, affinity.Hit, affinity.Moved, affinity.None} {
+		east.Affinity(r)
+	}
 	east.Ended(retry.None, 2*time.Second)
 	east.Ended(retry.Canceled, time.Second)
 }
@@ -123,6 +128,9 @@ var counted = map[string]float64{
 	"tokens_total{deployment=east,direction=reasoning,pool=gpt}":  5,
 	"cost_dollars_total{deployment=east,pool=gpt}":                0.25,
 	"dropped_events_total{deployment=east,pool=gpt}":              2,
+	"affinity_total{deployment=east,pool=gpt,result=hit}":         2,
+	"affinity_total{deployment=east,pool=gpt,result=moved}":       1,
+	"affinity_total{deployment=east,pool=gpt,result=none}":        1,
 	"time_to_first_token_seconds{deployment=east,pool=gpt}":       1,
 	"time_to_first_token_seconds_sum{deployment=east,pool=gpt}":   0.5,
 	"time_per_output_token_seconds{deployment=east,pool=gpt}":     1,
@@ -164,7 +172,7 @@ func TestNamesFollowTheRules(t *testing.T) {
 func TestCountersAreThereBeforeTheyMove(t *testing.T) {
 	m := New()
 	gpt, llama := m.Pool("gpt"), m.Pool("llama")
-	gpt.Deployment("east")
+	gpt.Deployment("east").KeepsSessions()
 	gpt.FallsBackTo(llama)
 	before := page(t, newRegistry(t, m))
 	for name := range counted {
@@ -212,6 +220,18 @@ func TestUnknownAndAbsurdNumbersCountForNothing(t *testing.T) {
 	compare(t, moved(t, newRegistry(t, m)), map[string]float64{})
 	gpt.Overhead(-time.Second) // clocks of different sources may cross
 	compare(t, moved(t, newRegistry(t, m)), map[string]float64{"overhead_seconds{pool=gpt}": 1})
+}
+
+// Most pools keep no sessions, and have no series of them.
+func TestSessionsAreCountedWhereTheyAreKept(t *testing.T) {
+	m := New()
+	east := m.Pool("gpt").Deployment("east")
+	east.Affinity(affinity.Hit)
+	for name := range page(t, newRegistry(t, m)) {
+		if strings.Contains(name, "affinity") {
+			t.Errorf("got %s, want no such series", name)
+		}
+	}
 }
 
 func TestNobodyCounts(t *testing.T) {

@@ -23,8 +23,8 @@ const (
 
 // series are the vectors of all counters and histograms, on the page together.
 type series struct {
-	requests, attempts, fallbacks, cooldowns, tokens, cost, dropped, cache *family
-	firstToken, perToken, duration, overhead                               *prometheus.HistogramVec
+	requests, attempts, fallbacks, cooldowns, tokens, cost, dropped, affinity, cache *family
+	firstToken, perToken, duration, overhead                                         *prometheus.HistogramVec
 
 	refused *row
 }
@@ -61,6 +61,9 @@ func newSeries() series {
 		dropped: newFamily("dropped_events_total",
 			"Malformed events that were taken out of streams.",
 			nil, "pool", "deployment"),
+		affinity: newFamily("affinity_total",
+			"Answers in pools that keep sessions on deployments: hit, moved from the deployment that the session was on, new, or none for a request that names no session.",
+			affinityResults(), "pool", "deployment", "result"),
 		cache: newFamily("cache_total",
 			"Requests of pools that keep answers: answered by a kept one, by that of an identical request at the same time, by a call of their own, or not asked of the cache.",
 			cacheResults[:], "pool", "result"),
@@ -89,9 +92,9 @@ func histograms(name, help string, buckets []float64, labels ...string) *prometh
 }
 
 // all are the vectors as they are registered.
-func (s *series) all() [12]prometheus.Collector {
+func (s *series) all() [13]prometheus.Collector {
 	return [...]prometheus.Collector{
-		s.requests, s.attempts, s.fallbacks, s.cooldowns, s.tokens, s.cost, s.dropped, s.cache,
+		s.requests, s.attempts, s.fallbacks, s.cooldowns, s.tokens, s.cost, s.dropped, s.affinity, s.cache,
 		s.firstToken, s.perToken, s.duration, s.overhead,
 	}
 }

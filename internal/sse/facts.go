@@ -17,6 +17,7 @@ type facts struct {
 	opaque   bool
 	sequence int64
 	usage    []byte // an object with the usage in it
+	answerID []byte // as it is written, without quotes
 	text     int    // bytes of text
 
 	seen, finished choices

@@ -54,6 +54,9 @@ type Mark struct {
 	// none does. It is an object with the members of a usage, in Ollama's formats
 	// among others; what it really holds is not asked. It points into the event.
 	Usage []byte
+	// AnswerID is the id of a response of the Responses API that the event is about, as
+	// it is written between its quotes; nil where it has none. It points into the event.
+	AnswerID []byte
 	// UsageOnly says that a chunk of chat or completions has a usage and no
 	// choice: the event that stream_options.include_usage asks for.
 	UsageOnly bool
@@ -73,8 +76,9 @@ func Inspect(d api.Dialect, ev Event) Mark {
 	return Mark{
 		Kind: f.kind, Finish: f.finish, Done: f.done,
 		Usage: f.usage, UsageOnly: f.usage != nil && f.kind == Lifecycle && f.seen == choices{} && isOpenAI(d),
-		text: f.text,
-		next: f.sequence, seen: f.seen, finished: f.finished,
+		AnswerID: f.answerID,
+		text:     f.text,
+		next:     f.sequence, seen: f.seen, finished: f.finished,
 	}
 }
 

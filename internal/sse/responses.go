@@ -22,7 +22,7 @@ func (f *facts) responses(c *jsonwalk.Cursor, name []byte) {
 		case "text", "arguments", "input", "code", "refusal", "transcript":
 			hasText = !jsonwalk.Blank(c.Value()) || hasText
 		case "response":
-			f.addUsageOf(c)
+			f.addResponse(c)
 		case "sequence_number":
 			f.sequence = int64(c.Small()) + 1
 		case "error":
@@ -54,5 +54,24 @@ func (f *facts) responses(c *jsonwalk.Cursor, name []byte) {
 	}
 	if isError {
 		f.kind = Error
+	}
+}
+
+// addResponse takes note of the id and the usage of the response that comes next, as
+// it is so far.
+func (f *facts) addResponse(c *jsonwalk.Cursor) {
+	if !c.Open('{') {
+		c.Value()
+		return
+	}
+	for key, ok := c.Member(); ok; key, ok = c.Member() {
+		switch {
+		case string(key) == "usage":
+			f.addUsage(c)
+		case string(key) == "id" && c.Peek() == '"':
+			f.answerID, _ = c.Text()
+		default:
+			c.Value()
+		}
 	}
 }

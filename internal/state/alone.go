@@ -13,6 +13,9 @@ type Alone struct{}
 // Attach gives a link that leads nowhere.
 func (Alone) Attach(string, Shared) (Link, func()) { return lone{}, func() {} }
 
+// AttachSessions connects with nothing.
+func (Alone) AttachSessions(string, Sessions) (detach func()) { return func() {} }
+
 // Strict is false: an instance's own limits are exact.
 func (Alone) Strict() bool { return false }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/llmrouter/caddy-llm-router/internal/affinity"
 )
 
 const (
@@ -26,6 +28,9 @@ type round struct {
 	minute     []Spent
 	contact    time.Time // when Redis last answered
 	reconciled time.Time
+
+	changes  []affinity.Change
+	tellings []sessionTelling // of sessions, what was not told yet
 }
 
 // exchange is one round: it hands over what was used here and learns what was

@@ -14,7 +14,7 @@ const listenCheck = time.Second
 // listen hears what others tell, until it is canceled. The client library
 // connects and subscribes again by itself, as often as it takes.
 func (s *Redis) listen(ctx context.Context) {
-	sub := s.client.Subscribe(ctx, s.channel)
+	sub := s.client.Subscribe(ctx, s.channel, s.sessions)
 	defer sub.Close()
 	heard := sub.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(listenCheck))
 	for {
@@ -27,7 +27,11 @@ func (s *Redis) listen(ctx context.Context) {
 				s.reconcile.Store(true)
 				s.subscribed.Store(true)
 			case *redis.Message:
-				s.hear(time.Now(), m.Payload)
+				if m.Channel == s.sessions {
+					s.hearSession(time.Now(), m.Payload)
+				} else {
+					s.hear(time.Now(), m.Payload)
+				}
 			}
 			if !ok {
 				return

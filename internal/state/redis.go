@@ -15,17 +15,19 @@ import (
 // Redis shares through a Redis or a Valkey, single, behind Sentinels or as a
 // Cluster.
 type Redis struct {
-	client  redis.UniversalClient
-	options Options
-	channel string
-	origin  string // of this store among all instances
-	breaker breaker
-	stats   counters
-	keeper  keeper
+	client   redis.UniversalClient
+	options  Options
+	channel  string // for what is told of deployments
+	sessions string // and of sessions
+	origin   string // of this store among all instances
+	breaker  breaker
+	stats    counters
+	keeper   keeper
 
 	mu      sync.Mutex // protects what follows
 	members []*member
 	byKey   map[string][]*member
+	pools   map[string][]*poolSessions // by the pool's name
 
 	start, stop sync.Once
 	cancel      context.CancelFunc
@@ -52,8 +54,10 @@ func NewRedis(o Options) *Redis {
 	s := &Redis{
 		client: o.client(), options: o,
 		channel:  o.Prefix + "events",
+		sessions: o.Prefix + "sessions",
 		origin:   strings.ToLower(rand.Text()),
 		byKey:    make(map[string][]*member),
+		pools:    make(map[string][]*poolSessions),
 		announce: make(chan struct{}, 1),
 		keeper:   keeper{waiting: make(chan waitingValue, maxWaiting)},
 	}

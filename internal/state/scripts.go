@@ -20,12 +20,15 @@ var (
 	storedSource string
 	//go:embed lead.lua
 	leadSource string
+	//go:embed session.lua
+	sessionSource string
 
 	minuteScript   = newScript(minuteSource)
 	cooldownScript = newScript(cooldownSource)
 	healthScript   = newScript(healthSource)
 	storedScript   = newScript(storedSource)
 	leadScript     = newScript(leadSource)
+	sessionScript  = newScript(sessionSource)
 )
 
 // script is known to Redis by its hash; only a server that has not seen it yet

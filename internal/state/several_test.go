@@ -33,10 +33,12 @@ func TestCluster(t *testing.T) {
 		p.db, p.lb = b.attach(t, key)
 		pairs = append(pairs, p)
 	}
+	sa, sb := a.withPool(t, "pool {x}"), b.withPool(t, "pool {x}")
 	a.listens(t)
 	b.listens(t)
 	a.waitUp(t)
 	for i, p := range pairs {
+		sa.Bind(time.Now(), sessionKey(i), "a")
 		p.da.use(int64(i), 10)
 		p.db.use(1, 10)
 		p.la.Cooled(retry.Overloaded, time.Minute)
@@ -46,6 +48,7 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	for i, p := range pairs {
+		heard(t, sb, i, "a")
 		p.da.knows(t, int64(i)+1, 20)
 		p.db.knows(t, int64(i)+1, 20)
 		redistest.WaitFor(t, "the cooldown", func() bool { _, n, _ := p.db.times(); return n == 1 })
@@ -140,6 +143,11 @@ func TestUserWithFewRights(t *testing.T) {
 	if ok, _, err := la.Reserve(t.Context(), 1, 0, 1); err != nil || ok {
 		t.Errorf("got %v and %v, want a refusal", ok, err)
 	}
+	pa, pb := a.withPool(t, "pool"), b.withPool(t, "pool")
+	pa.Bind(time.Now(), sessionKey(1), "a")
+	heard(t, pb, 1, "a")
+	pa.Bind(time.Now(), sessionKey(1), "b")
+	heard(t, pb, 1, "b")
 	if downs, _, _ := a.seen(); downs != 0 {
 		t.Errorf("got an outage: %v", a.last)
 	}

@@ -34,6 +34,9 @@ func (s *Redis) share(ctx context.Context) {
 		if err == nil && whole {
 			err = s.exchange(ctx)
 		}
+		if err == nil && whole {
+			err = s.tellSessions(ctx)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -59,8 +62,8 @@ func backoff(failures int) time.Duration {
 func (s *Redis) lastRound() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	if s.Up() && s.tell(ctx) == nil {
-		_ = s.exchange(ctx) // what did not arrive is given back
+	if s.Up() && s.tell(ctx) == nil && s.exchange(ctx) == nil {
+		_ = s.tellSessions(ctx)
 	}
 	for _, m := range s.attached(nil) {
 		m.batch.giveBack(time.Now(), m.d)

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/llmrouter/caddy-llm-router/internal/affinity"
 	"github.com/llmrouter/caddy-llm-router/retry"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
@@ -41,6 +42,18 @@ type Shared interface {
 	Restored(now time.Time)
 }
 
+// Sessions are those that a pool keeps on deployments. The store calls them from
+// goroutines of its own, and may do so for a moment after they have been detached.
+type Sessions interface {
+	// TTL is how long a session is remembered after its last answer.
+	TTL() time.Duration
+	// TakeChanges appends to dst what others have not been told yet, up to most in
+	// all, and takes it for told.
+	TakeChanges(dst []affinity.Change, most int) []affinity.Change
+	// Learn tells on which deployment another instance has a session.
+	Learn(now time.Time, key affinity.Key, deployment string)
+}
+
 // Spent is what was used within one second.
 type Spent = selection.Spent
 
@@ -52,6 +65,9 @@ type Store interface {
 	// an old and a new config do, gives the same link; it lasts until each of
 	// them has detached.
 	Attach(key string, d Shared) (link Link, detach func())
+	// AttachSessions connects a pool's sessions with those of the pool of that name in
+	// other instances, until detach is called, which may be called more than once.
+	AttachSessions(pool string, s Sessions) (detach func())
 	// Strict reports whether requests have to be reserved before they are sent.
 	Strict() bool
 	// Up reports whether what is shared is up to date.

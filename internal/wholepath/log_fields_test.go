@@ -13,7 +13,7 @@ import (
 // placeholders are those of the router, in an access log as x_<name>.
 var placeholders = []string{
 	"model", "pool", "deployment", "attempts", "fallbacks", "error_class",
-	"ttft_ms", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "usage", "cost", "cache",
+	"ttft_ms", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "usage", "cost", "affinity", "cache",
 }
 
 func logged(pools string) string {
@@ -41,6 +41,10 @@ func TestTheAccessLogTellsWhatBecameOfARequest(t *testing.T) {
 	}{
 		{"a good answer", scripted.OK("Hi there"), nil, "", plain, fields{
 			"model": "p", "pool": "p", "deployment": "a", "attempts": 1.0, "fallbacks": 0.0,
+			"input_tokens": 3.0, "output_tokens": 2.0, "cached_tokens": 0.0, "reasoning_tokens": 0.0, "usage": "reported",
+		}},
+		{"a session", scripted.OK("Hi there"), nil, "affinity auto", plain, fields{
+			"model": "p", "pool": "p", "deployment": "a", "attempts": 1.0, "fallbacks": 0.0, "affinity": "new",
 			"input_tokens": 3.0, "output_tokens": 2.0, "cached_tokens": 0.0, "reasoning_tokens": 0.0, "usage": "reported",
 		}},
 		{"cached and reasoning tokens", scripted.Reply(200, nil, `{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":30,"completion_tokens":9,

@@ -1,0 +1,75 @@
+package llmrouter_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func init() {
+	caddy.RegisterModule(instant{})
+}
+
+// instant is a transport that reads a request and has its answer at hand, so that a
+// benchmark sees the handler before it and nothing else. A path that ends in
+// /stream is answered with events, and one that ends in /held not at all.
+type instant struct{}
+
+// held gets a value for each request to /held, once its body has been read.
+var held = make(chan struct{})
+
+func (instant) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.reverse_proxy.transport.test_instant", New: func() caddy.Module { return new(instant) }}
+}
+
+var (
+	instantAnswer = []byte(`{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"` +
+		strings.Repeat("Some words. ", 40) + `"},"finish_reason":"stop"}],"usage":{"prompt_tokens":19,"completion_tokens":80,"total_tokens":99}}`)
+	instantEvent = []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":" token"},"finish_reason":null}]}` + "\n\n")
+	instantEnd   = []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n")
+)
+
+func (instant) RoundTrip(r *http.Request) (*http.Response, error) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return nil, err
+	}
+	if strings.HasSuffix(r.URL.Path, "/held") {
+		held <- struct{}{}
+		<-r.Context().Done()
+		r.Body.Close()
+		return nil, r.Context().Err()
+	}
+	r.Body.Close()
+	res := &http.Response{
+		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+		Header: http.Header{"Date": {"Thu, 01 Jan 1970 00:00:00 GMT"}},
+	}
+	if strings.HasSuffix(r.URL.Path, "/stream") {
+		res.Header.Set("Content-Type", "text/event-stream")
+		res.ContentLength, res.Body = -1, &events{left: 100}
+		return res, nil
+	}
+	res.Header.Set("Content-Type", "application/json")
+	res.Header.Set("Content-Length", strconv.Itoa(len(instantAnswer)))
+	res.ContentLength, res.Body = int64(len(instantAnswer)), io.NopCloser(bytes.NewReader(instantAnswer))
+	return res, nil
+}
+
+// events is a stream that gives one event for each Read.
+type events struct{ left int }
+
+func (e *events) Read(p []byte) (int, error) {
+	switch e.left--; {
+	case e.left > 0:
+		return copy(p, instantEvent), nil
+	case e.left == 0:
+		return copy(p, instantEnd), nil
+	}
+	return 0, io.EOF
+}
+
+func (*events) Close() error { return nil }
