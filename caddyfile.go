@@ -61,6 +61,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		first_token_timeout <duration>
 //		idle_timeout        <duration>
 //		resume              on|off
+//		hedge               <duration>|p<NN> [<max>]|off
 //		max_parallel        <n>
 //		queue               <size> <timeout>|off
 //		affinity            <value...>|off {

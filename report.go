@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/llmrouter/caddy-llm-router/health"
 	"github.com/llmrouter/caddy-llm-router/internal/affinity"
@@ -47,6 +48,9 @@ func (o observer) Attempted(a *engine.Attempt, out engine.Outcome, effect health
 		return
 	}
 	fields := append(where(a), zap.String("error_class", out.Class.String()), zap.Int("attempt", a.Number), zap.Error(out.Err))
+	if a.Hedge {
+		fields = append(fields, zap.Bool("hedge", true))
+	}
 	if effect.Cooled {
 		o.logger.Warn("attempt failed, deployment cools down", append(fields, zap.Duration("cooldown", effect.For))...)
 		return
@@ -76,4 +80,12 @@ func where(a *engine.Attempt) []zap.Field {
 func (o observer) FellBack(from *engine.Pool, to engine.Target, because retry.Class) {
 	upstreams.CountersOf(from).FellBack(upstreams.CountersOf(to.Pool), because)
 	o.logger.Info("falling back", zap.String("from", from.Name), zap.String("to", to.Pool.Name), zap.String("error_class", because.String()))
+}
+
+// Hedged counts a hedge, and logs it for those who want to know each.
+func (o observer) Hedged(hedge, beside *engine.Attempt, won bool) {
+	upstreams.CountersOf(hedge.Target.Pool).Hedged(won)
+	if c := o.logger.Check(zapcore.DebugLevel, "hedged"); c != nil {
+		c.Write(append(where(hedge), zap.String("beside", beside.Candidate.ID), zap.Bool("won", won))...)
+	}
 }

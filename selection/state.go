@@ -26,6 +26,10 @@ type State struct {
 	// Latency is how long answers are expected to take.
 	Latency Latency
 
+	// How long streams took to their first content, and other answers in all. They
+	// are kept only where hedges go by them.
+	streamTimes, wholeTimes Times
+
 	requests atomic.Int64
 	failures atomic.Int64
 	input    atomic.Int64 // tokens
@@ -51,6 +55,15 @@ func (s *State) Requests() int64 { return s.requests.Load() }
 
 // Failures is the number of failures of the deployment's own.
 func (s *State) Failures() int64 { return s.failures.Load() }
+
+// ContentTimes are how long streams took to their first content, or other answers
+// in all.
+func (s *State) ContentTimes(stream bool) *Times {
+	if stream {
+		return &s.streamTimes
+	}
+	return &s.wholeTimes
+}
 
 // acquire takes a place among the requests in flight; false when limit are
 // taken, where 0 is no limit.

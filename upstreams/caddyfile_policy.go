@@ -36,6 +36,7 @@ import (
 //	first_token_timeout <duration>
 //	idle_timeout        <duration>
 //	resume              on|off
+//	hedge               <duration>|p<NN> [<max>]|off
 //	max_parallel        <n>
 //	queue               <size> <timeout>|off
 //	affinity            <value...>|off {
@@ -126,6 +127,13 @@ var policyParsers = map[string]policyParser{
 		func(p *Policy, d *caddyfile.Dispenser) error {
 			p.Affinity = new(Affinity)
 			return p.Affinity.unmarshalCaddyfile(d)
+		},
+	},
+	"hedge": {
+		func(p *Policy) bool { return p.Hedge != nil },
+		func(p *Policy, d *caddyfile.Dispenser) error {
+			p.Hedge = new(Hedge)
+			return p.Hedge.unmarshalCaddyfile(d)
 		},
 	},
 	"cache": {

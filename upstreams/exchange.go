@@ -28,36 +28,51 @@ type Exchange struct {
 	form    bool
 	dialect api.Dialect
 
-	answer  answer
+	*round // of the last attempt
+	own    round
+	forks  *forks // the attempts of which several may run, nil where one is alone
+	fork   *fork  // whose Exchange this is, nil where it is the request's
+
 	refusal refusal
+	// committed tells that the client has the head of an answer, streaming that
+	// it was a stream's.
+	committed, streaming bool
+	// raced tells that another attempt may still be ending when the answer does.
+	raced bool
+
+	roundTrip   sync.Mutex // protects inRoundTrip and quiet, and the header map while only the first is set
+	inRoundTrip bool
+	quiet       bool // another attempt runs beside this one
+}
+
+// round is what an attempt has brought so far.
+type round struct {
+	answer  answer
 	stream  stream
 	watch   *watch
 	account account
 	// answerID is the id of an answer of the Responses API, where wantsID.
 	answerID []byte
 	wantsID  bool
-	// committed tells that the client has the head of an answer, streaming that
-	// it was a stream's.
-	committed, streaming bool
-	// resumed tells that what the client has is of several answers.
+	// resumed tells that the answer goes on with another one that the client has a
+	// part of.
 	resumed bool
 	// hidesUsage tells that the router has asked for a usage event that the client
 	// is not to see.
 	hidesUsage bool
-
-	roundTrip   sync.Mutex // protects inRoundTrip, and the header map while it is set
-	inRoundTrip bool
 }
 
 // NewExchange prepares the exchange for a request whose body has been read.
 // form tells that the body is a multipart form rather than JSON.
 func NewExchange(w http.ResponseWriter, r *http.Request, body *apireq.Body, facts *apireq.Facts, form bool) *Exchange {
-	return &Exchange{
+	x := &Exchange{
 		w: w, control: *http.NewResponseController(w), r: r,
 		repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer),
 		body: body, facts: facts, form: form,
 		dialect: api.DialectOf(r.URL.Path),
 	}
+	x.round = &x.own
+	return x
 }
 
 // Committed tells whether the client has the head of an answer.
@@ -130,10 +145,16 @@ func (x *Exchange) Deliver(ctx context.Context, a *engine.Attempt) engine.Outcom
 		x.writeHead(a)
 	}
 	x.watch.limit(a.Idle)
+	var out engine.Outcome
 	if x.answer.streams {
-		return x.accounted(x.deliverStream(ctx, a))
+		out = x.deliverStream(ctx, a)
+	} else {
+		out = x.deliverWhole(ctx)
 	}
-	return x.accounted(x.deliverWhole(ctx))
+	if x.raced { // which the client is not to wait for
+		x.control.Flush()
+	}
+	return x.accounted(out)
 }
 
 // failed tells what an error of the transport or of reading an answer means.

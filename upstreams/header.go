@@ -180,7 +180,7 @@ func (x *Exchange) copyHeader(d *Deployment, status int, from http.Header, versi
 func (x *Exchange) informational(code int, header http.Header) {
 	x.roundTrip.Lock()
 	defer x.roundTrip.Unlock()
-	if !x.inRoundTrip || x.committed {
+	if !x.inRoundTrip || x.committed || x.quiet {
 		return
 	}
 	h := x.w.Header()

@@ -35,12 +35,15 @@ type outgoing struct {
 // outgoing makes the request for one attempt. It shares nothing with the
 // client's request that an attempt could change.
 func (x *Exchange) outgoing(ctx context.Context, d *Deployment, a *engine.Attempt) (*http.Request, error) {
-	ctx, dial, err := d.dialInfo(ctx, x.r, x.w, x.repl)
+	ctx, dial, err := d.dialInfo(ctx, x.r, x.chooser(), x.repl)
 	if err != nil {
 		return nil, err
 	}
 	o := new(outgoing)
 	o.trace.Got1xxResponse = x.passOnInformational
+	if x.fork != nil {
+		o.trace.WroteHeaders = x.fork.wroteHead
+	}
 	ctx = httptrace.WithClientTrace(ctx, &o.trace)
 	d.target(&o.url, x.r.URL, dial)
 	host := d.base.host
@@ -162,10 +165,15 @@ func (d *Deployment) dynamicDialInfo(r *http.Request, w http.ResponseWriter, rep
 // describe sets the placeholders that header operations may use, as Caddy's
 // reverse proxy does.
 func describe(repl *caddy.Replacer, dial *reverseproxy.DialInfo) {
-	repl.Set("http.reverse_proxy.upstream.address", dial.String())
-	repl.Set("http.reverse_proxy.upstream.hostport", dial.Address)
-	repl.Set("http.reverse_proxy.upstream.host", dial.Host)
-	repl.Set("http.reverse_proxy.upstream.port", dial.Port)
+	for i, value := range [...]string{dial.String(), dial.Address, dial.Host, dial.Port} {
+		repl.Set(described[i], value)
+	}
+}
+
+// described are the names of these placeholders.
+var described = [...]string{
+	"http.reverse_proxy.upstream.address", "http.reverse_proxy.upstream.hostport",
+	"http.reverse_proxy.upstream.host", "http.reverse_proxy.upstream.port",
 }
 
 // passOnInformational hands 1xx answers of the upstream on to the client, as

@@ -54,6 +54,10 @@ type Policy struct {
 	// ends with an error event. Default: false.
 	Resume *bool `json:"resume,omitempty"`
 
+	// When a second attempt goes beside one whose answer is late. A pool's own
+	// replaces the router's whole. Default: never.
+	Hedge *Hedge `json:"hedge,omitempty"`
+
 	// How many requests may be in flight at once on a deployment that does not say
 	// so itself. Default: no limit.
 	MaxParallel int64 `json:"max_parallel,omitempty"`
@@ -105,8 +109,8 @@ const (
 
 // Over gives the policy with what it leaves open taken from defaults. A cooldown
 // of the policy's own is on unless it says off itself, and its failure_rate takes
-// the place of an inherited allowed_fails. A queue, an affinity and a cache of its
-// own take nothing over.
+// the place of an inherited allowed_fails. A hedge, a queue, an affinity and a cache of
+// its own take nothing over.
 func (p Policy) Over(defaults Policy) Policy {
 	merged := inherit(reflect.ValueOf(p), reflect.ValueOf(defaults)).Interface().(Policy)
 	if p.Cooldown != nil && defaults.Cooldown != nil {
@@ -120,6 +124,9 @@ func (p Policy) Over(defaults Policy) Policy {
 	}
 	if p.Affinity != nil {
 		merged.Affinity = p.Affinity
+	}
+	if p.Hedge != nil {
+		merged.Hedge = p.Hedge
 	}
 	if p.Cache != nil {
 		merged.Cache = p.Cache
@@ -192,6 +199,9 @@ func (p *Policy) validate() error {
 	if p.MaxFallbacks != nil && *p.MaxFallbacks < 0 {
 		return fmt.Errorf("max_fallbacks is negative")
 	}
+	if err := p.Hedge.validate(); err != nil {
+		return fmt.Errorf("hedge: %w", err)
+	}
 	if err := p.Queue.validate(); err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}
@@ -224,6 +234,7 @@ func (p *Policy) engine() engine.Policy {
 		HealthPanic:   or(p.HealthPanic, true),
 		MaxEjected:    1,
 		Queue:         p.Queue.engine(),
+		Hedge:         p.Hedge.engine(),
 		MaxFallbacks:  or(p.MaxFallbacks, defaultMaxFallbacks),
 	}
 	e.Retry.Failover = or(p.Failover, true)

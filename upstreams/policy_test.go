@@ -52,6 +52,8 @@ func TestPolicyOver(t *testing.T) {
 		{"a queue over none", Policy{Queue: &Queue{Size: 5}}, Policy{Queue: &Queue{Off: true}}, Policy{Queue: &Queue{Size: 5}}},
 		{"the affinity whole", Policy{Affinity: &Affinity{By: []string{"auto"}}}, Policy{Affinity: &Affinity{By: []string{"prompt"}, TTL: minute}}, Policy{Affinity: &Affinity{By: []string{"auto"}}}},
 		{"no affinity over one", Policy{Affinity: &Affinity{Off: true}}, Policy{Affinity: &Affinity{By: []string{"auto"}}}, Policy{Affinity: &Affinity{Off: true}}},
+		{"the hedge whole", Policy{Hedge: &Hedge{Percentile: 95}}, Policy{Hedge: &Hedge{After: second, Max: 2}}, Policy{Hedge: &Hedge{Percentile: 95}}},
+		{"no hedge over one", Policy{Hedge: &Hedge{Off: true}}, Policy{Hedge: &Hedge{After: second}}, Policy{Hedge: &Hedge{Off: true}}},
 		{"no queue over one", Policy{Queue: &Queue{Off: true}}, Policy{Queue: &Queue{Size: 9}}, Policy{Queue: &Queue{Off: true}}},
 	}
 	for _, tt := range tests {

@@ -35,5 +35,5 @@ func (x *Exchange) stampCost(a *engine.Attempt) {
 }
 
 func stamp(h http.Header, a *engine.Attempt) {
-	Stamp(h, a.Target.Pool.Name, a.Candidate.ID, a.Number, a.Fallbacks)
+	Stamp(h, a.Target.Pool.Name, a.Candidate.ID, a.Made, a.Fallbacks)
 }

@@ -7,23 +7,27 @@ import (
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
 
-// account settles what the attempt took of its deployment's limits, and takes
-// note of what it has cost, and of how fast and how long the answer was.
-func (w *walk) account(began time.Time, out Outcome) {
-	c := w.turn.Candidate
-	w.bill.add(c.Price, &out.Usage, out.Class)
+// account takes note of what an attempt has cost, and of when its content came.
+func (w *walk) account(t *try, out Outcome) {
+	w.bill.add(t.turn.Candidate.Price, &out.Usage, out.Class)
 	if out.Streamed && out.FirstToken > 0 && w.firstToken == 0 {
-		w.firstToken = began.Sub(w.began) + out.FirstToken
+		w.firstToken = t.began.Sub(w.began) + out.FirstToken
 	}
+}
+
+// account settles what the attempt took of its deployment's limits, and takes
+// note of how fast and how long the answer was.
+func (t *try) account(out Outcome) {
+	c := t.turn.Candidate
 	tokens := out.Usage.Input + out.Usage.Output
 	switch {
 	case out.Usage.State != usage.Unknown:
-		w.reservation.Settle(tokens)
+		t.reservation.Settle(tokens)
 		c.Billed(out.Usage.Input, out.Usage.Output)
 	case out.Class == retry.None, out.Class == retry.Timeout, out.Class == retry.Canceled:
-		w.reservation.Keep() // the upstream was at work on it
+		t.reservation.Keep() // the upstream was at work on it
 	default:
-		w.reservation.Settle(0)
+		t.reservation.Settle(0)
 	}
 	if out.Class != retry.None {
 		return

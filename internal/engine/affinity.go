@@ -56,13 +56,13 @@ func (w *walk) bound(usable []*selection.Candidate) *selection.Candidate {
 
 // keepSession binds the session to the deployment that has answered it, and so the
 // answer itself, which the next request may name.
-func (w *walk) keepSession() {
+func (w *walk) keepSession(t *try) {
 	p := w.target.Pool
 	if p.Sessions == nil || w.session.pool != p {
 		return
 	}
-	now, id := time.Now(), w.turn.Candidate.ID
-	p.Sessions.Bind(now, p.Sessions.ResponseKey(w.req.Team, w.turn.AnswerID), id)
+	now, id := time.Now(), t.turn.Candidate.ID
+	p.Sessions.Bind(now, p.Sessions.ResponseKey(w.req.Team, t.turn.AnswerID), id)
 	for _, key := range w.session.keys {
 		p.Sessions.Bind(now, key, id)
 	}

@@ -93,7 +93,7 @@ func (w *walk) earliest(now time.Time, elsewhere bool) (shortest time.Duration, 
 		default:
 			continue
 		}
-		if c == w.turn.Candidate {
+		if c == w.latest {
 			if elsewhere && w.last.Class == retry.RateLimit && !w.last.Stated {
 				continue
 			}
@@ -122,7 +122,7 @@ func (w *walk) othersOut(now time.Time) bool {
 	query.Now, query.Tried = now, nil
 	untried := false
 	for _, c := range w.candidates {
-		if c == w.turn.Candidate {
+		if c == w.latest {
 			continue
 		}
 		switch query.Check(c) {

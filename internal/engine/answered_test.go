@@ -81,6 +81,8 @@ func (e *effects) Attempted(_ *Attempt, _ Outcome, effect health.Effect) {
 
 func (e *effects) FellBack(*Pool, Target, retry.Class) {}
 
+func (e *effects) Hedged(*Attempt, *Attempt, bool) {}
+
 // What becomes of a cooldown is told to the other instances once, and its end
 // before a long stream is over.
 func TestOtherInstancesHearOfCooldowns(t *testing.T) {

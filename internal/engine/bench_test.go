@@ -78,6 +78,28 @@ func BenchmarkServeParallel(b *testing.B) {
 	})
 }
 
+// instantly is an instant Exchange of which attempts can run beside each other.
+type instantly struct{ instant }
+
+func (x *instantly) Fork() Fork  { return x }
+func (*instantly) Join(Fork)     {}
+func (*instantly) Drop(Fork)     {}
+func (*instantly) Lose() Outcome { return Outcome{} }
+
+// What it costs to be ready to hedge, where every answer is in time.
+func BenchmarkServeHedging(b *testing.B) {
+	r, req := benchRouter(b, 10), &Request{Model: "m", PromptTokens: 100}
+	target, _ := r.Directory.ResolveFor("m", "")
+	target.Pool.Policy.Hedge = HedgePolicy{After: time.Second, Max: 1}
+	x, ctx := new(instantly), context.Background()
+	b.ReportAllocs()
+	for b.Loop() {
+		if res := serve(ctx, r, req, x); res.Class != retry.None {
+			b.Fatal(res.Class)
+		}
+	}
+}
+
 func TestServeAllocatesNothing(t *testing.T) {
 	r, req := benchRouter(t, 10), &Request{Model: "m", Tags: []string{"x"}, Timeout: time.Minute}
 	x := new(instant)

@@ -54,10 +54,14 @@ func (b *bill) cost() (dollars float64, known bool) {
 }
 
 // CostWith is what the request has cost so far in US$, an answer of this attempt
-// that takes u included; false where that is not known.
+// that takes u included; false where that is not known, and while what an attempt
+// that lost has cost is not.
 func (a *Attempt) CostWith(u usage.Usage) (dollars float64, known bool) {
 	var b bill
 	if a.walk != nil {
+		if a.walk.losers > 0 {
+			return 0, false
+		}
 		b = a.walk.bill
 	}
 	b.add(a.Candidate.Price, &u, retry.None)

@@ -52,7 +52,7 @@ func (w *walk) pick() (*selection.Candidate, bool) {
 		if c == nil {
 			c = w.target.Pool.Strategy.Pick(&w.query, usable)
 		}
-		if c != nil && w.begin(c) {
+		if c != nil && w.begin(&w.try, c) {
 			return c, true
 		}
 	}

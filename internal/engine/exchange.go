@@ -69,6 +69,11 @@ type Attempt struct {
 	// Number counts the attempts of the request from 1; Fallbacks the pools
 	// left behind.
 	Number, Fallbacks int
+	// Made is how many attempts the request has made by now, those beside this one
+	// included.
+	Made int
+	// Hedge tells that the attempt was made because another one was late.
+	Hedge bool
 	// Headroom is what a good answer says is left of the provider's limits. The
 	// Exchange sets it before Attempt returns.
 	Headroom retry.Headroom
@@ -88,7 +93,7 @@ type Attempt struct {
 // request's goroutine.
 func (a *Attempt) Answered() {
 	if a.walk != nil {
-		a.walk.answered()
+		a.walk.answered(&a.walk.try)
 	}
 }
 
@@ -157,6 +162,9 @@ type Observer interface {
 	Attempted(a *Attempt, out Outcome, effect health.Effect)
 	// FellBack follows every move to another pool.
 	FellBack(from *Pool, to Target, because retry.Class)
+	// Hedged follows every hedge, when it and the attempt beside it are over. It has
+	// won if its answer is the one that the client got.
+	Hedged(hedge, beside *Attempt, won bool)
 }
 
 // Result is how a request ended.

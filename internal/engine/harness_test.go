@@ -203,6 +203,14 @@ func (h *heard) FellBack(from *Pool, to Target, because retry.Class) {
 	*h = append(*h, fmt.Sprintf("%s>%s:%v", from.Name, to.Pool.Name, because))
 }
 
+func (h *heard) Hedged(hedge, beside *Attempt, won bool) {
+	what := "lost"
+	if won {
+		what = "won"
+	}
+	*h = append(*h, fmt.Sprintf("%s %s against %s", hedge.Candidate.ID, what, beside.Candidate.ID))
+}
+
 func (h heard) want(t *testing.T, want ...string) {
 	t.Helper()
 	if !slices.Equal(h, want) {

@@ -104,6 +104,8 @@ type Policy struct {
 	MaxEjected float64
 	// Queue bounds who may wait for a place.
 	Queue QueuePolicy
+	// Hedge lets a second attempt go beside one that is late.
+	Hedge HedgePolicy
 	// MaxFallbacks bounds how many other pools a request may move on to.
 	MaxFallbacks int
 }

@@ -306,3 +306,4 @@ type quiet struct{}
 
 func (*quiet) Attempted(*Attempt, Outcome, health.Effect) {}
 func (*quiet) FellBack(*Pool, Target, retry.Class)        {}
+func (*quiet) Hedged(*Attempt, *Attempt, bool)            {}

@@ -13,7 +13,7 @@ func (w *walk) result() Result {
 	res := Result{
 		Class: w.last.Class, Pool: w.target.Pool,
 		Attempts: w.attempts, Fallbacks: w.fallbacks, Delivered: w.delivered,
-		Candidate: w.turn.Candidate,
+		Candidate: w.latest,
 		Took:      time.Since(w.began), Upstream: w.upstream, Waited: w.waited,
 		FirstToken: w.firstToken, Usage: w.bill.sum(),
 		Cost: cost, CostKnown: costKnown, Affinity: w.affinity,
@@ -74,7 +74,7 @@ func (w *walk) wait(now time.Time) (shortest time.Duration, limited, blocked boo
 					blocked, mends = true, true
 				case !retry.ShouldRetry(w.last.Class):
 					continue // what has failed for good is of no use later either
-				case c == w.turn.Candidate:
+				case c == w.latest:
 					left = w.stated()
 				}
 			case selection.CoolingDown:

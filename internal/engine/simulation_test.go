@@ -105,6 +105,8 @@ func (w *world) Attempted(a *Attempt, out Outcome, effect health.Effect) {
 	}
 }
 
+func (w *world) Hedged(*Attempt, *Attempt, bool) {}
+
 func (w *world) FellBack(*Pool, Target, retry.Class) { w.fallbacks.Add(1) }
 
 // blaming and counting are the classes that simulated machines fail with:

@@ -8,35 +8,35 @@ import (
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
 
-// carry counts the request among those that c carries, with what c has to read of
-// its prompt.
-func (w *walk) carry(c *selection.Candidate) {
-	unread := w.req.PromptTokens
+// carry counts the request among those that its deployment carries, with what that
+// has to read of its prompt.
+func (w *walk) carry(t *try) {
+	c, unread := t.turn.Candidate, w.req.PromptTokens
 	if watcher, ok := w.target.Pool.Strategy.(selection.Watcher); ok {
 		unread = watcher.Sent(&w.query, c)
 	}
-	w.carried = c.Carry(w.req.PromptTokens, unread)
+	t.carried = c.Carry(w.req.PromptTokens, unread)
 }
 
 // time tells the deployment how long the attempt took, for a strategy that goes by
 // it. A failure is never fast; one that is nobody's fault, or a client that leaves,
 // tells at least how long it was waited for in vain.
-func (w *walk) time(c *selection.Candidate, now time.Time, out Outcome, blameless bool) {
-	if _, ok := w.target.Pool.Strategy.(selection.Timed); !ok {
+func (t *try) time(now time.Time, out Outcome, blameless bool) {
+	if _, ok := t.turn.Target.Pool.Strategy.(selection.Timed); !ok {
 		return
 	}
-	prompt := w.req.PromptTokens
+	c, prompt := t.turn.Candidate, t.turn.walk.req.PromptTokens
 	switch {
 	case out.Class == retry.None:
-		if answer, ok := timeOf(out, prompt, w.turn.Took); ok {
+		if answer, ok := timeOf(out, prompt, t.turn.Took); ok {
 			c.Latency.Served(now, answer)
 		}
 	case out.Class == retry.Canceled, out.Class == retry.Timeout && blameless:
-		if w.carried.Answered() {
-			c.Latency.Waited(now, prompt, w.turn.Took)
+		if t.carried.Answered() {
+			c.Latency.Waited(now, prompt, t.turn.Took)
 		}
 	case out.Class.Blames() && !blameless:
-		c.Latency.Failed(now, prompt, w.turn.Took)
+		c.Latency.Failed(now, prompt, t.turn.Took)
 	}
 }
 

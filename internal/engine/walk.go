@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/llmrouter/caddy-llm-router/health"
 	"github.com/llmrouter/caddy-llm-router/internal/affinity"
 	"github.com/llmrouter/caddy-llm-router/internal/queue"
 	"github.com/llmrouter/caddy-llm-router/retry"
@@ -47,13 +46,10 @@ type walk struct {
 	// filteredBy is the last pool that has refused the content.
 	filteredBy *Pool
 
-	ticket      health.Ticket
-	carried     selection.Carried
-	reservation selection.Reservation
-	mark        selection.Mark
-	turn        Attempt
-	// recovered tells that the begin of the turn's answer has ended a cooldown.
-	recovered bool
+	try    try                  // the attempt that is made, or was
+	latest *selection.Candidate // that an attempt has been settled of
+	hedges int                  // attempts that went beside others
+	losers int                  // of those that are yet to be settled
 
 	session  session
 	affinity affinity.Result

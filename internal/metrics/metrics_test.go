@@ -96,6 +96,9 @@ func count(m *Metrics, gpt, llama *Pool, east *Deployment) {
 	east.Overhead(2 * time.Millisecond)
 	gpt.FellBack(llama, retry.Timeout)
 	gpt.FellBack(llama, retry.None)
+	gpt.Hedged(true)
+	gpt.Hedged(true)
+	gpt.Hedged(false)
 	east.Attempted(retry.None)
 	east.Attempted(retry.RateLimit)
 	east.Cooled(retry.RateLimit)
@@ -120,6 +123,8 @@ var counted = map[string]float64{
 	"attempts_total{class=rate_limit,deployment=east,pool=gpt}":   1,
 	"fallbacks_total{from=gpt,reason=timeout,to=llama}":           1,
 	"fallbacks_total{from=gpt,reason=unavailable,to=llama}":       1,
+	"hedges_total{pool=gpt,result=lost}":                          1,
+	"hedges_total{pool=gpt,result=won}":                           2,
 	"cooldowns_total{class=rate_limit,deployment=east,pool=gpt}":  1,
 	"cooldowns_total{class=imposed,deployment=east,pool=gpt}":     1,
 	"tokens_total{deployment=east,direction=input,pool=gpt}":      100,

@@ -15,6 +15,7 @@ type Pool struct {
 	name    string
 
 	untried   *row
+	hedged    [2]*row // lost and won
 	waited    histogram
 	overhead  histogram
 	cache     atomic.Pointer[row] // nil where nothing is kept
@@ -36,6 +37,7 @@ func (m *Metrics) Pool(name string) *Pool {
 		p = &Pool{
 			metrics: m, name: name,
 			untried:     m.series.requests.with(name, noDeployment),
+			hedged:      [...]*row{m.series.hedges.with(name, hedgeLost), m.series.hedges.with(name, hedgeWon)},
 			waited:      histogram{vector: m.series.duration, labels: []string{name, noDeployment}},
 			overhead:    histogram{vector: m.series.overhead, labels: []string{name}},
 			deployments: make(map[string]*Deployment),
@@ -68,6 +70,8 @@ func (p *Pool) forget() {
 	s := &p.metrics.series
 	delete(p.metrics.pools, p.name)
 	s.requests.forget(p.name, noDeployment)
+	s.hedges.forget(p.name, hedgeLost)
+	s.hedges.forget(p.name, hedgeWon)
 	p.waited.forget()
 	p.overhead.forget()
 	s.cache.forget(p.name, "")
@@ -87,6 +91,17 @@ func (p *Pool) Untried(because retry.Class, took time.Duration) {
 	if p != nil {
 		p.untried.inc(because)
 		p.waited.observe(p.metrics, p.gone, took.Seconds())
+	}
+}
+
+// Hedged counts a hedge, by whether the client got its answer.
+func (p *Pool) Hedged(won bool) {
+	switch {
+	case p == nil:
+	case won:
+		p.hedged[1].add(0, 1)
+	default:
+		p.hedged[0].add(0, 1)
 	}
 }
 

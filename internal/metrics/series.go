@@ -19,12 +19,15 @@ const (
 	// noDeployment stands for the deployment of requests that came to none.
 	// Prometheus takes an empty label for one that is not there.
 	noDeployment = ""
+
+	hedgeLost = "lost"
+	hedgeWon  = "won"
 )
 
 // series are the vectors of all counters and histograms, on the page together.
 type series struct {
-	requests, attempts, fallbacks, cooldowns, tokens, cost, dropped, affinity, cache *family
-	firstToken, perToken, duration, overhead                                         *prometheus.HistogramVec
+	requests, attempts, fallbacks, cooldowns, hedges, tokens, cost, dropped, affinity, cache *family
+	firstToken, perToken, duration, overhead                                                 *prometheus.HistogramVec
 
 	refused *row
 }
@@ -52,6 +55,9 @@ func newSeries() series {
 		cooldowns: newFamily("cooldowns_total",
 			"Cooldowns of deployments, by the error class that led to them, or imposed.",
 			classes(imposed), "pool", "deployment", "class"),
+		hedges: newFamily("hedges_total",
+			"Second attempts beside one that was late, by whether their answer was the one that the client got: won, or lost.",
+			nil, "pool", "result"),
 		tokens: newFamily("tokens_total",
 			"Tokens of answers. Those of direction cached are among input, those of reasoning among output.",
 			directions[:], "pool", "deployment", "direction"),
@@ -92,9 +98,9 @@ func histograms(name, help string, buckets []float64, labels ...string) *prometh
 }
 
 // all are the vectors as they are registered.
-func (s *series) all() [13]prometheus.Collector {
+func (s *series) all() [14]prometheus.Collector {
 	return [...]prometheus.Collector{
-		s.requests, s.attempts, s.fallbacks, s.cooldowns, s.tokens, s.cost, s.dropped, s.affinity, s.cache,
+		s.requests, s.attempts, s.fallbacks, s.cooldowns, s.hedges, s.tokens, s.cost, s.dropped, s.affinity, s.cache,
 		s.firstToken, s.perToken, s.duration, s.overhead,
 	}
 }

@@ -122,6 +122,7 @@ func TestAccountsOfManyRequests(t *testing.T) {
 			cooldown 5ms
 			pool p {
 				fallback q
+				hedge 20ms 2
 				deployment a %[1]s {
 					max_parallel 6
 				}
@@ -206,7 +207,10 @@ func TestAccountsOfManyRequests(t *testing.T) {
 			t.Errorf("got no request that ended as %s among %d: the test is not mixed", outcome, n)
 		}
 	}
-	t.Logf("%v requests, %d attempts, %d failures of deployments", page.sum("requests_total"), attempts, failures)
+	if hedges := page.sum("hedges_total"); hedges == 0 || hedges > page.sum("attempts_total") {
+		t.Errorf("got %v hedges of %d attempts, want some", hedges, attempts)
+	}
+	t.Logf("%v requests, %d attempts, %v hedges, %d failures of deployments", page.sum("requests_total"), attempts, page.sum("hedges_total"), failures)
 }
 
 // ending is how many requests ended in a way.
