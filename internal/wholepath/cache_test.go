@@ -154,6 +154,25 @@ func TestAResumedStreamIsNotKept(t *testing.T) {
 	}
 }
 
+func TestTheAnswerThatWinsARaceIsKept(t *testing.T) {
+	for name, body := range map[string]string{"whole": plain, "streamed": streamed} {
+		t.Run(name, func(t *testing.T) {
+			a, b := scripted.New(t).Always(scripted.Hang()), scripted.New(t).Always(scripted.OK("Hello."))
+			s := routerWith(t, fmt.Sprintf("cache 1h\nhedge 10ms\nretries 2 {\n\tbudget 100 10\n}\npool p {\n\tstrategy round_robin\n\tdeployment a %s {\n\t\tweight 2\n\t}\n\tdeployment b %s\n}", a.URL, b.URL))
+			first := ask(t, s, chatPath, body)
+			first.from(t, "miss")
+			again := ask(t, s, chatPath, body)
+			again.from(t, "hit")
+			again.served(t, "Hello", "b", 0, 0)
+			if again.body != first.body {
+				t.Errorf("got %q again, want %q", again.body, first.body)
+			}
+			counts(t, "a", a, 1) // which was asked first
+			counts(t, "b", b, 1)
+		})
+	}
+}
+
 func TestWhoseAnswersTheyAre(t *testing.T) {
 	t.Run("never another team's", func(t *testing.T) {
 		a := scripted.New(t)
