@@ -32,6 +32,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		model    <value>
 //		team     <value>
 //		tags     <value...>
+//		region   <value...>
 //		priority <value>
 //
 //		max_body       <size>
@@ -76,6 +77,9 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //			defaults on|off
 //		}
 //		usage_in_stream     on|off
+//		pre_call_checks     on|off {
+//			tokenizer <name>
+//		}
 //		slow_start          <duration>
 //		health_panic        on|off
 //		fallback                <pool...>
@@ -94,11 +98,16 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //				rpm                 <n>
 //				tpm                 <n>
 //				max_parallel        <n>
-//				cost                <input> <output>
+//				cost                <input> <output> [<cached>]
+//				base_model          <name>
 //				timeout             <duration>
 //				first_token_timeout <duration>
 //				idle_timeout        <duration>
 //				context_window      <tokens>
+//				max_input           <tokens>
+//				max_output          <tokens>
+//				tokenizer           <name>
+//				region              <name>
 //				team                <id...>
 //				tags                <tag...>
 //				pass_priority       on|off
@@ -109,6 +118,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		}
 //
 //		default_fallback <pool...>
+//		prices <file>
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
@@ -154,16 +164,16 @@ func (h *Handler) unmarshalSubdirective(d *caddyfile.Dispenser) error {
 	name := d.Val()
 	args := d.RemainingArgs()
 	switch name {
-	case "tags", "client_options", "default_fallback":
+	case "tags", "region", "client_options", "default_fallback":
 		if len(args) == 0 {
 			return d.Errf("%s: expected at least one argument", name)
 		}
-	case "model", "team", "priority", "max_body", "unknown_model":
+	case "model", "team", "priority", "max_body", "unknown_model", "prices":
 		if len(args) != 1 {
 			return d.Errf("%s: expected one argument, got %d", name, len(args))
 		}
 	default:
-		return d.Errf("unrecognized subdirective '%s' in llm_router; expected pool, model, team, tags, priority, max_body, unknown_model, client_options, default_fallback or one of: %s",
+		return d.Errf("unrecognized subdirective '%s' in llm_router; expected pool, model, team, tags, region, priority, max_body, unknown_model, client_options, default_fallback, prices or one of: %s",
 			name, strings.Join(upstreams.PolicySubdirectives(), ", "))
 	}
 	switch name {
@@ -173,6 +183,10 @@ func (h *Handler) unmarshalSubdirective(d *caddyfile.Dispenser) error {
 		h.Team = args[0]
 	case "tags":
 		h.Tags = args
+	case "region":
+		h.Regions = args
+	case "prices":
+		return h.unmarshalPrices(d, args[0])
 	case "priority":
 		if !validPriority(args[0]) {
 			return d.Errf("priority: expected %s, got '%s'", priorityExpected, args[0])

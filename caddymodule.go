@@ -72,6 +72,12 @@ type Handler struct {
 	// Default: none.
 	Tags []string `json:"tags,omitempty"`
 
+	// Where a request may be served: regions that deployments are in. Placeholders
+	// are replaced for each request; a value with commas is several regions. A
+	// deployment in none of them never sees the request. Default: anywhere, which is
+	// also what placeholders mean that are empty.
+	Regions []string `json:"regions,omitempty"`
+
 	// How important a request is: a whole number from -1000000 to 1000000, the
 	// smaller the more. Placeholders are replaced for each request; what is then
 	// no such number counts as not set. It decides who of those who wait in a
@@ -93,8 +99,9 @@ type Handler struct {
 	// `context_window_fallbacks`, `content_policy_fallbacks` and
 	// `disable_fallbacks`. `retries`: `num_retries`. `timeout`: `timeout`,
 	// `request_timeout` and `stream_timeout`. `tags`: `tags`, and `tags` in
-	// `metadata`. `priority`: `priority`, which wins over the router's. `cache`:
-	// `cache`, an object that says what the cache of answers is to do.
+	// `metadata`. `priority`: `priority`, which wins over the router's. `region`:
+	// `allowed_model_region`, within the router's.
+	// `cache`: `cache`, an object that says what the cache of answers is to do.
 	// `mock_testing`: `mock_testing_fallbacks` and its siblings, which make a
 	// failure up. Retries, timeout and tags also as the headers
 	// `X-Litellm-Num-Retries`, `X-Litellm-Timeout`, `X-Litellm-Stream-Timeout`
@@ -110,6 +117,13 @@ type Handler struct {
 	// The pools to try when a pool has nothing left to try and no fallback of
 	// its own, or when no pool serves the model.
 	DefaultFallback []string `json:"default_fallback,omitempty"`
+
+	// A file that says what models cost, and how long prompts and answers may be, in
+	// the format of the table that LiteLLM publishes. It is read when the config is
+	// loaded; a relative path begins at the working directory. Global placeholders
+	// such as `{env.PRICES}` are replaced. What a deployment says itself wins.
+	// Default: none.
+	Prices string `json:"prices,omitempty"`
 
 	app     *App
 	options apireq.OptionSet
@@ -160,8 +174,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app.(*App)
+	table, err := h.readPrices()
+	if err != nil {
+		return err
+	}
 	directory := &h.router.Directory
-	shared := upstreams.Shared{Store: h.app.Store(), Transports: new(upstreams.Transports)}
+	shared := upstreams.Shared{Store: h.app.Store(), Transports: new(upstreams.Transports), Prices: table}
 	for _, pool := range h.Pools {
 		if err := pool.Provision(ctx, h.Policy, shared); err != nil {
 			return err
@@ -176,6 +194,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.expectFallbacks()
+	h.noteUnpriced()
 	h.app.Add(h) // at last: its status may be asked for from now on
 	return nil
 }

@@ -24,7 +24,7 @@ func countAttempt(a *engine.Attempt, out *engine.Outcome, effect health.Effect) 
 	u := &out.Usage
 	c.Used(metrics.Tokens{Input: u.Input, Output: u.Output, Cached: u.Cached, Reasoning: u.Reasoning})
 	if price := a.Candidate.Price; price != nil {
-		c.Cost(price.Cost(u.Input, u.Output))
+		c.Cost(price.Cost(u.Input, u.Cached, u.Output))
 	}
 	c.Dropped(out.Dropped)
 }

@@ -2,6 +2,7 @@ package llmrouter_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"strconv"
@@ -16,10 +17,12 @@ func init() {
 
 // instant is a transport that reads a request and has its answer at hand, so that a
 // benchmark sees the handler before it and nothing else. A path that ends in
-// /stream is answered with events, and one that ends in /held not at all.
+// /stream is answered with events, one that ends in /open with the first of them
+// only, and one that ends in /held not at all.
 type instant struct{}
 
-// held gets a value for each request to /held, once its body has been read.
+// held gets a value for each request to /held, once its body has been read, and for
+// each to /open, once its first event has been taken.
 var held = make(chan struct{})
 
 func (instant) CaddyModule() caddy.ModuleInfo {
@@ -48,10 +51,16 @@ func (instant) RoundTrip(r *http.Request) (*http.Response, error) {
 		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
 		Header: http.Header{"Date": {"Thu, 01 Jan 1970 00:00:00 GMT"}},
 	}
-	if strings.HasSuffix(r.URL.Path, "/stream") {
+	stream := func(body io.ReadCloser) (*http.Response, error) {
 		res.Header.Set("Content-Type", "text/event-stream")
-		res.ContentLength, res.Body = -1, &events{left: 100}
+		res.ContentLength, res.Body = -1, body
 		return res, nil
+	}
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/stream"):
+		return stream(&events{left: 100})
+	case strings.HasSuffix(r.URL.Path, "/open"):
+		return stream(&openStream{ended: r.Context()})
 	}
 	res.Header.Set("Content-Type", "application/json")
 	res.Header.Set("Content-Length", strconv.Itoa(len(instantAnswer)))
@@ -73,3 +82,21 @@ func (e *events) Read(p []byte) (int, error) {
 }
 
 func (*events) Close() error { return nil }
+
+// openStream is a stream that falls silent after its first event.
+type openStream struct {
+	ended context.Context
+	said  bool
+}
+
+func (s *openStream) Read(p []byte) (int, error) {
+	if !s.said {
+		s.said = true
+		return copy(p, instantEvent), nil
+	}
+	held <- struct{}{}
+	<-s.ended.Done()
+	return 0, s.ended.Err()
+}
+
+func (*openStream) Close() error { return nil }

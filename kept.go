@@ -92,7 +92,7 @@ func (k *kept) identify() bool {
 	tags := slices.Sorted(slices.Values(k.req.Tags))
 	request := k.answers.Request(k.r, k.repl, &upstreams.Question{
 		Kind: kind, Body: k.body.Bytes(), Target: k.route.Target,
-		Team: k.req.Team, Tags: slices.Compact(tags), Namespace: k.wishes.Namespace,
+		Team: k.req.Team, Tags: slices.Compact(tags), Regions: slices.Sorted(slices.Values(k.req.Regions)), Namespace: k.wishes.Namespace,
 	})
 	if k.key, ok = request.Key(); ok {
 		k.inputs, _ = request.Inputs()

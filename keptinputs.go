@@ -8,6 +8,7 @@ import (
 	"github.com/llmrouter/caddy-llm-router/internal/cache"
 	"github.com/llmrouter/caddy-llm-router/internal/metrics"
 	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/selection"
 	"github.com/llmrouter/caddy-llm-router/upstreams"
 )
 
@@ -73,7 +74,9 @@ func (k *kept) askMissing(c call, f *cache.Flight, known *found) (done bool, err
 		return false, nil
 	}
 	req := *c.req
-	req.PromptTokens, req.Prompt = facts.PromptTokens(), part.Prompt(&facts)
+	prompt := part.Prompt(&facts)
+	req.PromptTokens, req.Prompt = facts.PromptTokens(), prompt
+	req.Size = selection.Size{Bytes: facts.PromptBytes, Output: facts.MaxOutput, Counter: prompt}
 	collected := &collector{header: make(http.Header)}
 	x := upstreams.NewExchange(collected, c.r, part, &facts, false)
 	defer x.Close()

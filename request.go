@@ -53,13 +53,7 @@ func (h *Handler) request(r *http.Request, repl *caddy.Replacer, model string) *
 	if h.Priority != "" {
 		req.Priority, req.PrioritySet = apireq.ParsePriority(repl.ReplaceAll(h.Priority, ""))
 	}
-	for _, value := range h.Tags {
-		for tag := range strings.SplitSeq(repl.ReplaceAll(value, ""), ",") {
-			if tag = strings.TrimSpace(tag); tag != "" {
-				req.Tags = append(req.Tags, tag)
-			}
-		}
-	}
+	req.Tags, req.Regions = words(repl, h.Tags), words(repl, h.Regions)
 	req.Timeout = clientTimeout(r.Header)
 	if values := r.Header["X-Stainless-Retry-Count"]; len(values) == 1 && values[0] != "0" {
 		req.Repeated = true
@@ -68,6 +62,19 @@ func (h *Handler) request(r *http.Request, repl *caddy.Replacer, model string) *
 		req.NoFallback = true
 	}
 	return req
+}
+
+// words are what values with placeholders stand for, each of which may be several
+// with commas between them.
+func words(repl *caddy.Replacer, values []string) (all []string) {
+	for _, value := range values {
+		for word := range strings.SplitSeq(repl.ReplaceAll(value, ""), ",") {
+			if word = strings.TrimSpace(word); word != "" {
+				all = append(all, word)
+			}
+		}
+	}
+	return all
 }
 
 // priorityExpected is what the router's priority has to be.
@@ -128,6 +135,7 @@ var clientOptions = map[string]apireq.OptionSet{
 	"timeout":      apireq.OptionTimeout,
 	"tags":         apireq.OptionTags,
 	"priority":     apireq.OptionPriority,
+	"region":       apireq.OptionRegion,
 	"mock_testing": apireq.OptionMockTesting,
 	"cache":        apireq.OptionCache,
 }
@@ -154,6 +162,9 @@ func (h *Handler) takeOptions(r *http.Request, body *apireq.Body, facts *apireq.
 	if options.PrioritySet {
 		req.Priority, req.PrioritySet = options.Priority, true
 	}
+	if err := takeRegion(options.Region, req); err != nil {
+		return body, options.Cache, err
+	}
 	if err := h.takeFallbacks(&options, req); err != nil {
 		return body, options.Cache, err
 	}
@@ -164,6 +175,19 @@ func (h *Handler) takeOptions(r *http.Request, body *apireq.Body, facts *apireq.
 	body = apireq.BodyOf(rest)
 	*facts, err = apireq.ScanJSON(rest)
 	return body, options.Cache, err
+}
+
+// takeRegion keeps the request in a region that it names. It only ever narrows what
+// the router allows.
+func takeRegion(region string, req *engine.Request) error {
+	switch {
+	case region == "":
+		return nil
+	case len(req.Regions) > 0 && !slices.Contains(req.Regions, region):
+		return &apireq.OptionError{Field: "allowed_model_region", Problem: "names a region in which this request may not be served"}
+	}
+	req.Regions = []string{region}
+	return nil
 }
 
 // takeFallbacks finds the pools that a request wants to fall back to. One that

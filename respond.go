@@ -117,7 +117,7 @@ func failure(req *engine.Request, res *engine.Result) api.Error {
 			Message: "No deployment of " + pool + " is available at the moment.",
 		}
 	case res.Attempts == 0:
-		return unknownModel(req.Model)
+		return impossible(req, res)
 	case res.Class == retry.Timeout:
 		return api.Error{
 			Status: http.StatusGatewayTimeout, Code: "upstream_timeout",

@@ -16,6 +16,7 @@ import (
 	"github.com/llmrouter/caddy-llm-router/internal/api"
 	"github.com/llmrouter/caddy-llm-router/internal/apireq"
 	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/selection"
 	"github.com/llmrouter/caddy-llm-router/upstreams"
 )
 
@@ -64,8 +65,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			return h.refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
 		}
 	}
-	req.PromptTokens, req.Prompt, req.Stream = facts.PromptTokens(), body.Prompt(&facts), streams(r, &facts)
+	prompt := body.Prompt(&facts)
+	req.PromptTokens, req.Prompt, req.Stream = facts.PromptTokens(), prompt, streams(r, &facts)
 	req.MaxOutput = facts.MaxOutput * facts.Choices
+	req.Size = selection.Size{Bytes: facts.PromptBytes, Output: facts.MaxOutput, Counter: prompt}
 	c := call{w, r, repl, body, &facts, form, route, req}
 	if answers := upstreams.AnswersOf(route.Target.Pool); answers != nil {
 		return h.serveKept(c, answers, &asked)

@@ -20,8 +20,14 @@ type Candidate struct {
 	Price *Price
 	// MaxParallel is how many requests may be in flight; 0 is no limit.
 	MaxParallel int64
-	// ContextWindow is the model's window in tokens; 0 is unknown.
-	ContextWindow int
+	// ContextWindow is how many tokens a prompt and its answer may have together,
+	// MaxInput and MaxOutput how many each may have by itself; 0 is unknown.
+	ContextWindow, MaxInput, MaxOutput int
+	// Tokenizer counts prompts that may be too long; nil is that they are not
+	// looked at before they are sent.
+	Tokenizer Tokenizer
+	// Region is where the deployment is; empty is unknown.
+	Region string
 	// Tags are the kinds of requests that the deployment is for.
 	Tags []string
 	// Teams are the teams that may use the deployment; none means everyone.

@@ -15,6 +15,10 @@ const (
 	Team
 	// Tags: the deployment is for requests with other tags.
 	Tags
+	// Region: the request may not be served where the deployment is.
+	Region
+	// MaxOutput: the deployment's answers are shorter than the request allows.
+	MaxOutput
 	// ContextWindow: the prompt is known not to fit.
 	ContextWindow
 	// Unhealthy: active health checks say that it is down.
@@ -33,18 +37,30 @@ const (
 )
 
 var reasonNames = [...]string{
-	Usable: "", Team: "team", Tags: "tags", ContextWindow: "context_window", Unhealthy: "unhealthy",
-	CoolingDown: "cooldown", Tried: "tried", Limit: "limit", Full: "full", Order: "order",
+	Usable: "", Team: "team", Tags: "tags", Region: "region", MaxOutput: "max_output",
+	ContextWindow: "context_window", Unhealthy: "unhealthy", CoolingDown: "cooldown", Tried: "tried", Limit: "limit", Full: "full", Order: "order",
 }
 
 // String is the name of the filter, as operators see it.
 func (r Reason) String() string { return reasonNames[r] }
+
+// Lasts tells whether the reason is the request's own, so that it is the same at
+// any other time.
+func (r Reason) Lasts() bool {
+	switch r {
+	case Team, Tags, Region, MaxOutput, ContextWindow:
+		return true
+	}
+	return false
+}
 
 // Query is what the filters and strategies know of a request.
 type Query struct {
 	Now time.Time
 	// Tags that the request carries; see Match.
 	Tags TagSet
+	// Regions are those where the request may be served; none is anywhere.
+	Regions []string
 	// Tokens estimates the prompt's size; MaxOutput is the longest answer that the
 	// request allows, in tokens, 0 being any.
 	Tokens, MaxOutput int
@@ -55,6 +71,11 @@ type Query struct {
 	Stream bool
 	// Prompt tells prompts that begin alike; nil is unknown.
 	Prompt *Prompt
+	// Size is what the request takes of a context window.
+	Size Size
+	// MinOutput leaves out candidates whose answers are known to be shorter, in
+	// tokens; 0 is off. See AskFor.
+	MinOutput int
 	// AboveWindow leaves out candidates whose window is known to be no larger
 	// than this many tokens, after a prompt was too long for one of that size;
 	// 0 is off.
@@ -75,6 +96,10 @@ func (q *Query) Check(c *Candidate) Reason {
 	switch {
 	case !q.Tags.Match(c):
 		return Tags
+	case !q.inRegion(c):
+		return Region
+	case c.MaxOutput > 0 && c.MaxOutput < q.MinOutput:
+		return MaxOutput
 	case q.tooSmall(c):
 		return ContextWindow
 	case !q.AnyHealth && !c.healthy():
@@ -135,12 +160,25 @@ func (q *Query) TokensOn(c *Candidate) int {
 	return q.Tokens + output
 }
 
-func (q *Query) tooSmall(c *Candidate) bool {
-	if c.ContextWindow == 0 {
-		return q.KnownWindow
-	}
-	return c.ContextWindow <= q.AboveWindow
+// inRegion tells whether the request may be served where c is. Where that is not
+// known it may not: that it stays in its region is a promise.
+func (q *Query) inRegion(c *Candidate) bool {
+	return len(q.Regions) == 0 || slices.Contains(q.Regions, c.Region)
 }
+
+func (q *Query) tooSmall(c *Candidate) bool {
+	return q.KnownWindow && c.Window() == 0 || !q.holds(c)
+}
+
+// holds tells whether c is not known to be too small for the request.
+func (q *Query) holds(c *Candidate) bool {
+	window := c.Window()
+	return window == 0 || window > q.AboveWindow && q.Size.Fits(c)
+}
+
+// May tells whether c, of whichever pool, can serve the request as far as its region
+// and what is known of its window go.
+func (q *Query) May(c *Candidate) bool { return q.inRegion(c) && q.holds(c) }
 
 // Filter appends to dst the usable candidates of all that share the lowest
 // order, and returns it.

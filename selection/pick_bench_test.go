@@ -18,7 +18,7 @@ func busyCandidates(n int) []*Candidate {
 	random := rand.New(rand.NewPCG(1, 2))
 	all := benchCandidates(n)
 	for _, c := range all {
-		c.Price = &Price{random.Float64(), random.Float64()}
+		c.Price = &Price{Input: random.Float64(), Output: random.Float64()}
 		c.Output.Add(random.Float64() * 1000)
 		c.Latency.Served(noon, Answer{Prompt: 1000, FirstToken: time.Duration(1 + random.IntN(1e9)), Took: 10 * time.Second, Output: 100})
 		for range random.IntN(10) {

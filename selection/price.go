@@ -3,11 +3,18 @@ package selection
 import "math"
 
 // Price is what tokens of a prompt and of an answer cost, in US$ per million.
-type Price struct{ Input, Output float64 }
+type Price struct {
+	Input, Output float64
+	// Saved is how much less a token of the prompt costs that came from a cache.
+	Saved float64
+}
 
-// Cost is what so many tokens cost, in US$.
-func (p *Price) Cost(input, output int64) float64 {
-	return (float64(input)*p.Input + float64(output)*p.Output) / 1e6
+// CachedAt sets what tokens of the prompt cost that came from a cache, after Input.
+func (p *Price) CachedAt(cached float64) { p.Saved = p.Input - cached }
+
+// Cost is what so many tokens cost, in US$; cached ones are a part of the input.
+func (p *Price) Cost(input, cached, output int64) float64 {
+	return (float64(input)*p.Input - float64(min(cached, input))*p.Saved + float64(output)*p.Output) / 1e6
 }
 
 // RoundCost rounds a sum of costs to a millionth of a millionth of a dollar. It reads

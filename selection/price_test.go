@@ -7,7 +7,7 @@ import (
 )
 
 func price(input, output float64) func(*Candidate) {
-	return func(c *Candidate) { c.Price = &Price{input, output} }
+	return func(c *Candidate) { c.Price = &Price{Input: input, Output: output} }
 }
 
 func TestCheapestPicks(t *testing.T) {
@@ -52,9 +52,9 @@ func TestCheapestPicks(t *testing.T) {
 func TestCostSimulation(t *testing.T) {
 	run := func(strategy Strategy) (s *simulation, cost float64) {
 		servers := alike(3, false)
-		servers[0].Price, servers[0].MaxParallel = &Price{0, 0}, 5
-		servers[1].Price, servers[1].MaxParallel = &Price{1, 3}, 5
-		servers[2].Price = &Price{10, 30}
+		servers[0].Price, servers[0].MaxParallel = &Price{Input: 0, Output: 0}, 5
+		servers[1].Price, servers[1].MaxParallel = &Price{Input: 1, Output: 3}, 5
+		servers[2].Price = &Price{Input: 10, Output: 30}
 		s = newSimulation(strategy, servers...)
 		s.pour(5000, 40, func() *job { return &job{prompt: 1000, output: 50} })
 		s.run()
@@ -80,22 +80,28 @@ func TestCostSimulation(t *testing.T) {
 }
 
 func TestCostOfTokens(t *testing.T) {
+	cached := Price{Input: 3, Output: 15}
+	cached.CachedAt(0.3)
 	for _, test := range []struct {
-		name          string
-		price         Price
-		input, output int64
-		want          float64
+		name                  string
+		price                 Price
+		input, cached, output int64
+		want                  float64
 	}{
-		{"a million of each", Price{0.6, 2.4}, 1e6, 1e6, 3},
-		{"a few", Price{2.5, 10}, 1204, 318, 0.00619},
-		{"a prompt alone", Price{0.02, 0}, 8, 0, 0.00000016},
-		{"crumbs of binary fractions", Price{0.1, 0.2}, 1, 1, 0.0000003},
-		{"one token at the lowest of prices", Price{0.000001, 0}, 1, 0, 0.000000000001},
-		{"free", Price{}, 1000, 1000, 0},
-		{"nothing", Price{3, 15}, 0, 0, 0},
+		{"a million of each", Price{Input: 0.6, Output: 2.4}, 1e6, 0, 1e6, 3},
+		{"a few", Price{Input: 2.5, Output: 10}, 1204, 0, 318, 0.00619},
+		{"a prompt alone", Price{Input: 0.02}, 8, 0, 0, 0.00000016},
+		{"crumbs of binary fractions", Price{Input: 0.1, Output: 0.2}, 1, 0, 1, 0.0000003},
+		{"one token at the lowest of prices", Price{Input: 0.000001}, 1, 0, 0, 0.000000000001},
+		{"free", Price{}, 1000, 500, 1000, 0},
+		{"nothing", Price{Input: 3, Output: 15}, 0, 0, 0, 0},
+		{"cached at no price of its own", Price{Input: 3, Output: 15}, 1000, 800, 100, 0.0045},
+		{"cached at a price of its own", cached, 1000, 800, 100, 0.00234},
+		{"all of it cached", cached, 1000, 1000, 0, 0.0003},
+		{"more cached than there is", cached, 1000, 5000, 0, 0.0003},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := RoundCost(test.price.Cost(test.input, test.output)); got != test.want {
+			if got := RoundCost(test.price.Cost(test.input, test.cached, test.output)); got != test.want {
 				t.Errorf("got %v, want %v", got, test.want)
 			}
 		})
@@ -105,14 +111,14 @@ func TestCostOfTokens(t *testing.T) {
 func TestBilledAddsUpWhateverComesTogether(t *testing.T) {
 	state := new(State)
 	priced, free, unpriced := NewCandidate("a", state), NewCandidate("a", state), NewCandidate("a", state)
-	priced.Price, free.Price = &Price{0.1, 0.2}, &Price{}
+	priced.Price, free.Price = &Price{Input: 0.1, Output: 0.2}, &Price{}
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
 			for range 1000 {
-				priced.Billed(1, 1)
-				free.Billed(5, 5) // as after a reload that has changed the price
-				unpriced.Billed(5, 5)
+				priced.Billed(1, 0, 1)
+				free.Billed(5, 0, 5) // as after a reload that has changed the price
+				unpriced.Billed(5, 0, 5)
 			}
 		})
 	}

@@ -91,7 +91,7 @@ func TestEveryStrategyPicksAmongTheUsable(t *testing.T) {
 				for range 1 + random.IntN(20) {
 					c := candidate("x", weight(number()), rpm(number()), tpm(number()), limit(random.Int64N(3), random.Int64N(3)))
 					if random.IntN(2) == 0 {
-						c.Price = &Price{number(), number()}
+						c.Price = &Price{Input: number(), Output: number()}
 					}
 					c.Latency.Served(noon, Answer{Prompt: random.IntN(1e6), FirstToken: time.Duration(random.Int64()), Took: time.Duration(random.Int64()), Output: random.Int64N(3)})
 					all = append(all, c)

@@ -3,12 +3,12 @@ package selection
 import "math"
 
 // Billed notes the tokens that an attempt has cost, and what those cost where they
-// have a price.
-func (c *Candidate) Billed(input, output int64) {
+// have a price. Cached ones are a part of the input.
+func (c *Candidate) Billed(input, cached, output int64) {
 	c.input.Add(input)
 	c.output.Add(output)
 	if c.Price != nil {
-		c.spend(c.Price.Cost(input, output))
+		c.spend(c.Price.Cost(input, cached, output))
 	}
 }
 

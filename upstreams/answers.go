@@ -96,6 +96,7 @@ type Question struct {
 	Target    engine.Target
 	Team      string
 	Tags      []string // sorted
+	Regions   []string // sorted
 	Namespace string
 }
 
@@ -109,7 +110,7 @@ var answerHeaders = []string{
 func (a *Answers) Request(r *http.Request, repl *caddy.Replacer, q *Question) cache.Request {
 	scope := make([]string, 0, 16+len(q.Tags)+len(a.vary))
 	scope = append(scope, a.owner, q.Target.Star, q.Team, q.Namespace, r.URL.EscapedPath(), r.URL.RawQuery)
-	scope = append(scope, strings.Join(q.Tags, "\x00"))
+	scope = append(scope, strings.Join(q.Tags, "\x00"), strings.Join(q.Regions, "\x00"))
 	for _, name := range answerHeaders {
 		scope = append(scope, strings.Join(r.Header[name], ","))
 	}

@@ -51,6 +51,9 @@ import (
 //		defaults on|off
 //	}
 //	usage_in_stream     on|off
+//	pre_call_checks     on|off {
+//		tokenizer <name>
+//	}
 //	slow_start          <duration>
 //	health_panic        on|off
 //	fallback                <pool...>
@@ -150,6 +153,13 @@ var policyParsers = map[string]policyParser{
 	"usage_in_stream": {
 		func(p *Policy) bool { return p.UsageInStream != nil },
 		func(p *Policy, d *caddyfile.Dispenser) error { return onOff(d, &p.UsageInStream) },
+	},
+	"pre_call_checks": {
+		func(p *Policy) bool { return p.PreCallChecks != nil },
+		func(p *Policy, d *caddyfile.Dispenser) error {
+			p.PreCallChecks = new(PreCallChecks)
+			return p.PreCallChecks.unmarshalCaddyfile(d)
+		},
 	},
 	"health_panic": {
 		func(p *Policy) bool { return p.HealthPanic != nil },

@@ -16,12 +16,17 @@ type Cost struct {
 
 	// US$ per million tokens of answers.
 	Output float64 `json:"output"`
+
+	// US$ per million tokens of prompts that came from a cache of the provider's.
+	// Default: the same as `input`.
+	Cached *float64 `json:"cached,omitempty"`
 }
 
 func (c *Cost) validate() error {
 	switch {
 	case c == nil:
-	case !(c.Input >= 0), !(c.Output >= 0), c.Input > maxNumber, c.Output > maxNumber:
+	case !(c.Input >= 0), !(c.Output >= 0), !(or(c.Cached, 0) >= 0),
+		c.Input > maxNumber, c.Output > maxNumber, or(c.Cached, 0) > maxNumber:
 		return errors.New("cost is negative or too large")
 	}
 	return nil
@@ -32,16 +37,23 @@ func (c *Cost) price() *selection.Price {
 	if c == nil {
 		return nil
 	}
-	return &selection.Price{Input: c.Input, Output: c.Output}
+	price := &selection.Price{Input: c.Input, Output: c.Output}
+	price.CachedAt(or(c.Cached, c.Input))
+	return price
 }
 
 func (dep *Deployment) unmarshalCost(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
-	if len(args) != 2 {
-		return d.Errf("deployment %s: cost: expected <input> <output> in US$ per million tokens, got %d arguments", dep.ID, len(args))
+	if len(args) != 2 && len(args) != 3 {
+		return d.Errf("deployment %s: cost: expected <input> <output> [<cached>] in US$ per million tokens, got %d arguments", dep.ID, len(args))
 	}
 	dep.Cost = new(Cost)
-	for i, into := range []*float64{&dep.Cost.Input, &dep.Cost.Output} {
+	into := []*float64{&dep.Cost.Input, &dep.Cost.Output}
+	if len(args) == 3 {
+		dep.Cost.Cached = new(float64)
+		into = append(into, dep.Cost.Cached)
+	}
+	for i, into := range into {
 		n, err := strconv.ParseFloat(args[i], 64)
 		if err != nil || !(n >= 0) || n > maxNumber {
 			return d.Errf("deployment %s: cost: expected a number that is not negative, in US$ per million tokens, got '%s'", dep.ID, args[i])

@@ -67,8 +67,12 @@ type Deployment struct {
 	MaxParallel int64 `json:"max_parallel,omitempty"`
 
 	// What its tokens cost, for the strategy `cost` and the accounts of what
-	// requests cost. Default: unknown.
+	// requests cost. Default: what the router's `prices` say, else unknown.
 	Cost *Cost `json:"cost,omitempty"`
+
+	// The name of the model in the router's `prices`. Default: `model`, else the
+	// pool's name.
+	BaseModel string `json:"base_model,omitempty"`
 
 	// How long one attempt may take when the answer is not streamed.
 	// Default: the pool's.
@@ -81,9 +85,28 @@ type Deployment struct {
 	// The longest silence inside an answer that has begun. Default: the pool's.
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
 
-	// The model's context window in tokens: where a prompt goes that was too
-	// long for a smaller one. Default: unknown.
+	// How many tokens a prompt and its answer may have together. A request whose
+	// prompt and output limit are more is not sent here, and a prompt that was too
+	// long for one window goes to a larger one. Default: unknown.
 	ContextWindow int `json:"context_window,omitempty"`
+
+	// How many tokens a prompt may have, whatever its answer, on models that bound
+	// the two apart. Default: what the router's `prices` say where `context_window`
+	// is not set either, else unknown.
+	MaxInput int `json:"max_input,omitempty"`
+
+	// How many tokens an answer may have. A request that allows longer ones goes to
+	// the deployments of the pool that can give them, where there are any.
+	// Default: what the router's `prices` say, else unknown.
+	MaxOutput int `json:"max_output,omitempty"`
+
+	// What counts the tokens of prompts that are near the limits above:
+	// `o200k_base` or `cl100k_base`. Default: that of `pre_call_checks`.
+	Tokenizer string `json:"tokenizer,omitempty"`
+
+	// Where the deployment is, such as `eu`. A request with regions is only served
+	// in one of them, and never by a deployment without. Default: unknown.
+	Region string `json:"region,omitempty"`
 
 	// The teams that the deployment is for. A team that has deployments of its
 	// own in a pool uses only those, and nobody else sees them. Default: everyone
@@ -154,18 +177,17 @@ func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, c
 		return err
 	}
 	d.candidate = &selection.Candidate{
-		ID:            d.ID,
-		Order:         or(d.Order, 1),
-		RPM:           float64(d.RPM),
-		TPM:           float64(d.TPM),
-		MaxParallel:   cmp.Or(d.MaxParallel, policy.MaxParallel),
-		ContextWindow: d.ContextWindow,
-		Price:         d.Cost.price(),
-		Tags:          d.Tags,
-		Teams:         d.Teams,
-		State:         known,
-		Cooldown:      known.Record.Under(cooldown),
-		Limiter:       known.Minute.Limit(d.RPM, d.TPM),
+		ID:          d.ID,
+		Order:       or(d.Order, 1),
+		RPM:         float64(d.RPM),
+		TPM:         float64(d.TPM),
+		MaxParallel: cmp.Or(d.MaxParallel, policy.MaxParallel),
+		Region:      d.Region,
+		Tags:        d.Tags,
+		Teams:       d.Teams,
+		State:       known,
+		Cooldown:    known.Record.Under(cooldown),
+		Limiter:     known.Minute.Limit(d.RPM, d.TPM),
 		Limits: selection.Timeouts{
 			Whole:      time.Duration(d.Timeout),
 			FirstToken: time.Duration(d.FirstTokenTimeout),
@@ -173,6 +195,7 @@ func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, c
 		},
 		Upstream: d,
 	}
+	d.describe(d.candidate, pool, policy.PreCallChecks, shared.Prices)
 	d.sharing.joinOthers(d.candidate, shared.Store.Strict())
 	if d.verdict != nil {
 		d.candidate.Healthy = d.verdict.usable
@@ -186,14 +209,14 @@ func (d *Deployment) validate() error {
 		return errors.New("weight is negative")
 	case or(d.Order, 1) < 0:
 		return errors.New("order is negative")
-	case d.RPM < 0, d.TPM < 0, d.MaxParallel < 0, d.ContextWindow < 0:
-		return errors.New("rpm, tpm, max_parallel or context_window is negative")
+	case d.RPM < 0, d.TPM < 0, d.MaxParallel < 0:
+		return errors.New("rpm, tpm or max_parallel is negative")
 	case d.Timeout < 0, d.FirstTokenTimeout < 0, d.IdleTimeout < 0:
 		return errors.New("a timeout is negative")
 	case d.APIKeyHeader != "" && d.APIKey == "":
 		return errors.New("api_key_header without api_key")
 	}
-	return d.Cost.validate()
+	return errors.Join(d.validateCapacity(), d.Cost.validate())
 }
 
 // resolve replaces the global placeholders and takes the address apart. Errors

@@ -144,6 +144,9 @@ func (x *Exchange) Deliver(ctx context.Context, a *engine.Attempt) engine.Outcom
 	if !x.committed {
 		x.writeHead(a)
 	}
+	if x.stream.transcript == nil && x.forks == nil { // nothing else will be tried, and a stream may last
+		x.body.Release()
+	}
 	x.watch.limit(a.Idle)
 	var out engine.Outcome
 	if x.answer.streams {

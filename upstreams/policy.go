@@ -79,6 +79,11 @@ type Policy struct {
 	// is taken out again before the client sees it. Default: false.
 	UsageInStream *bool `json:"usage_in_stream,omitempty"`
 
+	// Whether requests are kept from deployments that are known to be too small for
+	// them. A pool's own replace the router's whole. Default: they are, wherever
+	// sizes are known.
+	PreCallChecks *PreCallChecks `json:"pre_call_checks,omitempty"`
+
 	// How long a deployment takes to get back to its full share after a
 	// cooldown. Default: 0, at once.
 	SlowStart caddy.Duration `json:"slow_start,omitempty"`
@@ -109,8 +114,8 @@ const (
 
 // Over gives the policy with what it leaves open taken from defaults. A cooldown
 // of the policy's own is on unless it says off itself, and its failure_rate takes
-// the place of an inherited allowed_fails. A hedge, a queue, an affinity and a cache of
-// its own take nothing over.
+// the place of an inherited allowed_fails. A hedge, a queue, an affinity, a cache and
+// checks of its own take nothing over.
 func (p Policy) Over(defaults Policy) Policy {
 	merged := inherit(reflect.ValueOf(p), reflect.ValueOf(defaults)).Interface().(Policy)
 	if p.Cooldown != nil && defaults.Cooldown != nil {
@@ -127,6 +132,9 @@ func (p Policy) Over(defaults Policy) Policy {
 	}
 	if p.Hedge != nil {
 		merged.Hedge = p.Hedge
+	}
+	if p.PreCallChecks != nil {
+		merged.PreCallChecks = p.PreCallChecks
 	}
 	if p.Cache != nil {
 		merged.Cache = p.Cache
@@ -207,6 +215,9 @@ func (p *Policy) validate() error {
 	}
 	if err := p.Affinity.validate(); err != nil {
 		return fmt.Errorf("affinity: %w", err)
+	}
+	if err := p.PreCallChecks.validate(); err != nil {
+		return fmt.Errorf("pre_call_checks: %w", err)
 	}
 	if err := p.Cache.validate(); err != nil {
 		return fmt.Errorf("cache: %w", err)

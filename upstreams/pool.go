@@ -13,6 +13,7 @@ import (
 
 	"github.com/llmrouter/caddy-llm-router/internal/engine"
 	"github.com/llmrouter/caddy-llm-router/internal/metrics"
+	"github.com/llmrouter/caddy-llm-router/internal/prices"
 	"github.com/llmrouter/caddy-llm-router/internal/state"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
@@ -52,6 +53,8 @@ type Shared struct {
 	Store state.Store
 	// Transports are the transports that deployments may share.
 	Transports *Transports
+	// Prices say what models cost and hold; nil says nothing.
+	Prices *prices.Table
 }
 
 // Provision sets up the pool and its deployments; what the pool's policy leaves

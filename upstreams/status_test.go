@@ -121,7 +121,7 @@ func TestStatusCost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := barePool(func(d *Deployment) { d.candidate.Price = tt.price })
-			p.Deployments[0].candidate.Billed(10, 10)
+			p.Deployments[0].candidate.Billed(10, 0, 10)
 			got := p.Status(time.Now()).Deployments[0].Cost
 			if (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)

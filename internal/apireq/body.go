@@ -12,7 +12,7 @@ const maxAhead = 1 << 20
 
 // Body is a buffered request body in pooled memory. It is counted: the Body
 // itself holds one reference until Release, and each Reader one until its
-// Close; the memory goes back to the pool with the last. All methods are safe
+// Close; the memory goes back to the pool with the last. Until Release, all methods are safe
 // for concurrent use.
 type Body struct {
 	data     []byte
@@ -107,9 +107,11 @@ func BodyOf(data []byte) *Body {
 // Bytes is the body. It must not be changed, nor used after Release.
 func (b *Body) Bytes() []byte { return b.data }
 
-// Release drops the Body's own reference. A second call does nothing.
+// Release drops the Body's own reference. A second call does nothing. What asks for
+// the bytes, or for a Reader with edits, at the same time or later is in error.
 func (b *Body) Release() {
 	if !b.released.Swap(true) {
+		b.data, b.prompt = nil, Prompt{} // or they would keep memory that nobody uses
 		b.unref()
 	}
 }
@@ -130,5 +132,6 @@ func (b *Body) ref() bool {
 func (b *Body) unref() {
 	if b.refs.Add(-1) == 0 && b.buf != nil {
 		putBuffer(b.buf)
+		b.buf = nil
 	}
 }

@@ -27,6 +27,8 @@ const (
 	OptionMockTesting
 	// OptionPriority covers priority.
 	OptionPriority
+	// OptionRegion covers allowed_model_region.
+	OptionRegion
 	// OptionCache covers cache.
 	OptionCache
 )
@@ -69,6 +71,8 @@ type Options struct {
 	// the more.
 	Priority    int
 	PrioritySet bool
+	// Region is the only one where the request may be served; empty is not set.
+	Region string
 
 	// Cache says what the cache of answers is to do.
 	Cache CacheOptions
@@ -199,6 +203,8 @@ func (o *Options) take(key string, value []byte, allowed OptionSet) (taken bool,
 			o.addTags(metadata.Tags)
 		}
 		return false, nil // the upstream may want it too
+	case "allowed_model_region":
+		o.Region, err = region(value)
 	case "cache":
 		o.Cache, err = cacheOptions(value)
 	case "priority":
@@ -222,8 +228,8 @@ var optionFields = map[string]OptionSet{
 	"mock_testing_fallbacks": OptionMockTesting, "mock_testing_context_fallbacks": OptionMockTesting,
 	"mock_testing_context_window_fallbacks": OptionMockTesting, "mock_testing_content_policy_fallbacks": OptionMockTesting,
 	"mock_testing_rate_limit_error": OptionMockTesting, "mock_timeout": OptionMockTesting,
-	"priority": OptionPriority,
-	"cache":    OptionCache,
+	"priority": OptionPriority, "allowed_model_region": OptionRegion,
+	"cache": OptionCache,
 }
 
 var mocks = map[string]Mock{

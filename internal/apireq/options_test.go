@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-const allOptions = OptionFallbacks | OptionRetries | OptionTimeout | OptionTags | OptionMockTesting | OptionPriority | OptionCache
+const allOptions = OptionFallbacks | OptionRetries | OptionTimeout | OptionTags | OptionMockTesting | OptionPriority | OptionRegion | OptionCache
 
 func TestTakeOptions(t *testing.T) {
 	tests := map[string]struct {
@@ -72,6 +72,13 @@ func TestTakeOptions(t *testing.T) {
 		"stream timeout": {
 			body: `{"stream_timeout":3}`, rest: `{}`, allowed: allOptions,
 			want: Options{StreamTimeout: 3 * time.Second},
+		},
+		"a region": {
+			body: `{"allowed_model_region":"eu"}`, rest: `{}`, allowed: allOptions,
+			want: Options{Region: "eu"},
+		},
+		"no region": {
+			body: `{"allowed_model_region":null}`, rest: `{}`, allowed: allOptions,
 		},
 		"mock siblings": {
 			body: `{"mock_testing_context_window_fallbacks":true,"mock_timeout":false}`, rest: `{}`, allowed: allOptions,

@@ -63,6 +63,18 @@ func modelList(value []byte, models []string) ([]string, error) {
 	return list, nil
 }
 
+// region reads the name of a region; null is not set.
+func region(value []byte) (string, error) {
+	if string(value) == "null" {
+		return "", nil
+	}
+	name, ok := modelName(value)
+	if !ok {
+		return "", errOption
+	}
+	return name, nil
+}
+
 // modelName reads a name that may be a model's.
 func modelName(value []byte) (name string, ok bool) {
 	if value[0] != '"' || json.Unmarshal(value, &name) != nil {

@@ -8,15 +8,21 @@ import (
 )
 
 // Prompt is the prompt within a body, for those who tell prompts by how they
-// begin. It implements selection.PrefixReader and lasts as long as its Body.
+// begin, or have to know how long they are. It implements selection.PrefixReader and
+// selection.PromptCounter, and lasts as long as its Body. It belongs to one goroutine
+// at a time.
 type Prompt struct {
 	data  []byte
 	parts promptParts
+
+	texts   promptTexts // found when they are first counted
+	read    bool
+	tallies []tally
 }
 
 // Prompt gives the body's prompt, as the facts of that very body found it.
 func (b *Body) Prompt(f *Facts) *Prompt {
-	b.prompt = Prompt{b.data, f.prompt}
+	b.prompt = Prompt{data: b.data, parts: f.prompt}
 	return &b.prompt
 }
 
@@ -41,7 +47,8 @@ type promptParts struct {
 
 type promptPart struct {
 	Span
-	layer layer
+	layer   layer
+	reading reading
 }
 
 // layer is where a part of the prompt stands in what the model reads, wherever it
@@ -59,7 +66,7 @@ func (p *promptParts) add(key []byte, start, end int) {
 	if p.n == maxPromptParts {
 		return
 	}
-	part := promptPart{Span{start, end}, messagesLayer}
+	part := promptPart{Span{start, end}, messagesLayer, readingOf(string(key))}
 	switch string(key) {
 	case "tools":
 		part.layer = toolsLayer

@@ -23,7 +23,7 @@ func (t *try) account(out Outcome) {
 	switch {
 	case out.Usage.State != usage.Unknown:
 		t.reservation.Settle(tokens)
-		c.Billed(out.Usage.Input, out.Usage.Output)
+		c.Billed(out.Usage.Input, out.Usage.Cached, out.Usage.Output)
 	case out.Class == retry.None, out.Class == retry.Timeout, out.Class == retry.Canceled:
 		t.reservation.Keep() // the upstream was at work on it
 	default:

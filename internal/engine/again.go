@@ -125,9 +125,9 @@ func (w *walk) othersOut(now time.Time) bool {
 		if c == w.latest {
 			continue
 		}
-		switch query.Check(c) {
-		case selection.Tags, selection.ContextWindow:
-		case selection.CoolingDown, selection.Unhealthy:
+		switch reason := query.Check(c); {
+		case reason.Lasts():
+		case reason == selection.CoolingDown, reason == selection.Unhealthy:
 			untried = untried || !slices.Contains(w.tried, c)
 		default:
 			return false

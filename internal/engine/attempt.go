@@ -122,7 +122,7 @@ func (w *walk) remember(c *selection.Candidate, out Outcome) {
 	}
 	switch out.Class {
 	case retry.ContextWindow:
-		w.query.AboveWindow = max(w.query.AboveWindow, c.ContextWindow)
+		w.query.AboveWindow = max(w.query.AboveWindow, c.Window())
 		w.query.KnownWindow = true
 	case retry.ContentPolicy:
 		w.filteredBy = w.target.Pool

@@ -33,7 +33,7 @@ func (b *bill) add(price *selection.Price, u *usage.Usage, class retry.Class) {
 		b.unpriced = true
 		return
 	}
-	b.dollars += price.Cost(u.Input, u.Output)
+	b.dollars += price.Cost(u.Input, u.Cached, u.Output)
 }
 
 // sum is what is known of all of it together.

@@ -26,6 +26,10 @@ type Request struct {
 	Prompt selection.PrefixReader
 	// Session tells the session that the request belongs to; nil is none.
 	Session SessionReader
+	// Size is what it takes of a context window.
+	Size selection.Size
+	// Regions are those where it may be served; none is anywhere.
+	Regions []string
 	// Stream tells that the answer is to be streamed.
 	Stream bool
 	// Timeout is the client's own limit for the whole request; 0 is none.
@@ -171,7 +175,8 @@ type Observer interface {
 type Result struct {
 	// Class is retry.None when the client got its answer whole, and only then.
 	// Where nothing could be tried it is RateLimit if Limited, Overloaded if
-	// Unavailable, and NotFound if the request's tags leave no deployment.
+	// Unavailable; ContextWindow if the request is too long for every deployment;
+	// and NotFound if its tags or its regions leave none.
 	Class retry.Class
 	// Pool is the last pool that the request was in; nil when the model means none.
 	Pool *Pool
@@ -186,6 +191,10 @@ type Result struct {
 	// cooldowns, health or limits; Limited that only limits and rate limits
 	// were in the way.
 	Unavailable, Limited bool
+	// Out is what keeps every deployment out for good, where nothing could be tried:
+	// its Largest one is the best that a request that is too long could have had.
+	Out     selection.Reason
+	Largest *selection.Candidate
 	// Wait is the shortest time after which trying again is of use; 0 is unknown.
 	Wait time.Duration
 	// Affinity is what became of the request's session with the last answer that was

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/llmrouter/caddy-llm-router/retry"
+	"github.com/llmrouter/caddy-llm-router/selection"
 )
 
 // way is a pool that a request may still fall back to.
@@ -54,12 +55,29 @@ func (w *walk) mayFallBack() bool {
 }
 
 // because is what drives the request out of its pool; None is that no
-// deployment could be tried.
+// deployment could be tried, although some hold the prompt.
 func (w *walk) because() retry.Class {
-	if w.tries == 0 {
-		return retry.None
+	switch {
+	case w.tries > 0:
+		return w.last.Class
+	case w.tooLong():
+		return retry.ContextWindow
 	}
-	return w.last.Class
+	return retry.None
+}
+
+// tooLong tells whether the prompt is known to be too long for every deployment of
+// the pool that would do otherwise, so that it is what keeps the request from it.
+func (w *walk) tooLong() bool {
+	found := false
+	for _, c := range w.candidates {
+		reason := w.query.Check(c)
+		if !reason.Lasts() {
+			return false
+		}
+		found = found || reason == selection.ContextWindow
+	}
+	return found
 }
 
 // fallbackList gives the pools that the request's pool names for a failure, and
@@ -101,16 +119,8 @@ func (w *walk) anyOpen(list []Target) bool {
 }
 
 // open tells whether a pool may still be entered: not twice in one request, not
-// by a team that it has nothing for, and not when it is known to be too small
-// for the prompt.
+// by a team that it has nothing for, and not when all that it has is known to be
+// too small for the prompt or in another region.
 func (w *walk) open(t Target) bool {
-	if slices.Contains(w.visited, t.Pool) {
-		return false
-	}
-	for _, c := range t.Pool.For(w.req.Team) {
-		if c.ContextWindow == 0 || c.ContextWindow > w.query.AboveWindow {
-			return true
-		}
-	}
-	return false
+	return !slices.Contains(w.visited, t.Pool) && slices.ContainsFunc(t.Pool.For(w.req.Team), w.query.May)
 }

@@ -31,6 +31,9 @@ func (w *walk) result() Result {
 	if w.attempts == 0 && w.req.Mock == retry.None {
 		res.Class = w.untried(res.Limited, res.Unavailable, hopeless)
 	}
+	if res.Class == retry.NotFound && w.attempts == 0 {
+		w.outForGood(&res)
+	}
 	res.Unavailable = res.Unavailable && w.tries == 0
 	return res
 }
@@ -45,7 +48,25 @@ func (w *walk) untried(limited, blocked bool, hopeless retry.Class) retry.Class 
 	case blocked:
 		return retry.Overloaded
 	}
-	return retry.NotFound // its tags leave nothing, now or later
+	return retry.NotFound // it leaves nothing, now or later
+}
+
+// outForGood finds what of the request it is that no deployment of its pools can
+// serve. That it is too long comes first: it is what its client can mend.
+func (w *walk) outForGood(res *Result) {
+	for _, pool := range w.visited {
+		query := w.queryFor(pool)
+		for _, c := range pool.For(w.req.Team) {
+			reason := query.Check(c)
+			res.Out = max(res.Out, reason)
+			if reason == selection.ContextWindow && (res.Largest == nil || query.Size.MoreRoom(c, res.Largest)) {
+				res.Largest = c
+			}
+		}
+	}
+	if res.Out == selection.ContextWindow {
+		res.Class = retry.ContextWindow
+	}
 }
 
 // wait is the shortest time until any deployment of the request's pools could
@@ -63,7 +84,7 @@ func (w *walk) wait(now time.Time) (shortest time.Duration, limited, blocked boo
 		for _, c := range pool.For(w.req.Team) {
 			var left time.Duration
 			switch query.Check(c) {
-			case selection.Tags, selection.ContextWindow:
+			case selection.Tags, selection.Region, selection.MaxOutput, selection.ContextWindow:
 				continue
 			case selection.Unhealthy:
 				blocked, limited, mends = true, false, true

@@ -72,7 +72,7 @@ func TestNothingToTry(t *testing.T) {
 	bubble(t, "tags that leave nothing", func(t *testing.T) {
 		m := newPool("m", deployment("a", tags("free")))
 		res := serve(t.Context(), newRouter(t, m), &Request{Model: "m", Tags: []string{"paid"}}, script(nil))
-		if want := (Result{Class: retry.NotFound, Pool: m}); res != want {
+		if want := (Result{Class: retry.NotFound, Pool: m, Out: selection.Tags}); res != want {
 			t.Errorf("result %+v, want %+v: waiting is of no use", res, want)
 		}
 	})

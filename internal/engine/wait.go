@@ -50,7 +50,7 @@ func (w *walk) waitForPlace(ctx context.Context) bool {
 		}
 	}
 	out := home.Queue.Wait(ctx, queue.Entry{
-		Priority: w.req.Priority, Team: w.req.Team, Tokens: int64(w.query.Tokens), Kind: w.kind(),
+		Priority: w.req.Priority, Team: w.req.Team, Tokens: int64(w.query.Tokens), Kind: w.kind(rooms),
 		Size: policy.Size, Timeout: left,
 		Take: w.takePlace,
 		Next: func(now time.Time) (time.Duration, bool) { return soonest(rooms, now) },
@@ -126,16 +126,29 @@ func soonest(rooms []room, now time.Time) (soonest time.Duration, found bool) {
 }
 
 // kind is what requests have in common that the same deployments can take. How
-// large they are is no part of it: a large one that waits for tokens is not to be
-// overtaken until it starves.
+// large they are is a part of it only as far as context windows go: a large one that
+// waits for tokens is not to be overtaken until it starves.
 type kind struct {
-	team, tags string
+	team, tags, regions string
+	// out is how many deployments the request can never have. Of two requests that
+	// are alike otherwise the larger one is out wherever the smaller one is.
+	out        int
 	noFallback bool
 	own        *Request // one that has fallbacks of its own is like no other
 }
 
-func (w *walk) kind() kind {
-	k := kind{team: w.req.Team, tags: strings.Join(w.req.Tags, ","), noFallback: w.req.NoFallback}
+func (w *walk) kind(rooms []room) kind {
+	k := kind{
+		team: w.req.Team, tags: strings.Join(w.req.Tags, ","), regions: strings.Join(w.req.Regions, ","),
+		noFallback: w.req.NoFallback,
+	}
+	for _, r := range rooms {
+		for _, c := range r.candidates {
+			if r.query.Check(c).Lasts() {
+				k.out++
+			}
+		}
+	}
 	if w.req.FallbacksSet {
 		k.own = w.req
 	}

@@ -146,9 +146,12 @@ func (w *walk) enter(target Target) {
 // deployments has been tried.
 func (w *walk) queryFor(p *Pool) selection.Query {
 	candidates := p.For(w.req.Team)
-	return selection.Query{
+	query := selection.Query{
 		Tags: selection.TagsFor(candidates, w.req.Tags), Tokens: w.req.PromptTokens, MaxOutput: w.req.MaxOutput,
+		Regions: w.req.Regions, Size: w.req.Size,
 		AboveWindow: w.query.AboveWindow, UsedUp: w.usedUp,
 		AnyHealth: p.Policy.HealthPanic && selection.AllUnhealthy(candidates),
 	}
+	query.AskFor(candidates)
+	return query
 }

@@ -1,8 +1,7 @@
 package litellm
 
 import (
-	"strconv"
-
+	"github.com/llmrouter/caddy-llm-router/internal/prices"
 	"github.com/llmrouter/caddy-llm-router/upstreams"
 )
 
@@ -28,6 +27,10 @@ func (d *deployment) readCost(cfg *settings, params, info *section) {
 	case !hasOutput:
 		input.warn("output_cost_per_token is missing, and counts as 0")
 	}
+	var cached float64
+	if _, ok := readPrice("cache_read_input_token_cost", &cached, params, info); ok {
+		cost.Cached = &cached
+	}
 	d.Cost = cost
 }
 
@@ -48,11 +51,5 @@ func (v value) perMillion() float64 {
 		v.fail("expected the price of one token in US$, at most %.0f", maxTokenPrice)
 		return 0
 	}
-	// Twelve digits take away what binary fractions add, and nothing that people
-	// write: 0.0000025 is 2.5.
-	price, err := strconv.ParseFloat(strconv.FormatFloat(n*1e6, 'g', 12, 64), 64)
-	if err != nil { // a number that was written is one
-		panic(err)
-	}
-	return price
+	return prices.PerMillion(n)
 }

@@ -159,8 +159,15 @@ func (d *deployment) readLimits(cfg *settings, params, info *section) {
 		if v, ok := from.take("tpm"); ok {
 			d.TPM, d.tpm = v.whole(), true
 		}
-		if v, ok := from.take("max_input_tokens"); ok {
-			d.ContextWindow = int(v.whole())
+		if v, ok := from.take("max_input_tokens"); ok { // LiteLLM does not add the answer
+			d.MaxInput = int(v.whole())
+		}
+		if v, ok := from.take("region_name"); ok {
+			d.Region = v.text()
+		}
+		if v, ok := from.take("base_model"); ok {
+			d.BaseModel = v.text()
+			v.warn("is kept, but LiteLLM's list of prices is not known here; name a copy of it as the prices of the llm_router handler")
 		}
 	}
 	if v, ok := params.take("max_parallel_requests"); ok {

@@ -104,11 +104,21 @@ func (m *models) handler(pools []*upstreams.Pool) *handler {
 	if cfg.timeout > defaultIdle {
 		h.IdleTimeout = cfg.timeout // or a silence would be cut that LiteLLM waits for
 	}
-	tagged := func(d *upstreams.Deployment) bool { return len(d.Tags) > 0 }
-	if slices.ContainsFunc(pools, func(p *upstreams.Pool) bool { return slices.ContainsFunc(p.Deployments, tagged) }) {
+	if anyOf(pools, func(d *upstreams.Deployment) bool { return len(d.Tags) > 0 }) {
 		h.ClientOptions = append(h.ClientOptions, "tags")
 	}
+	if anyOf(pools, func(d *upstreams.Deployment) bool { return d.Region != "" }) {
+		h.ClientOptions = append(h.ClientOptions, "region")
+	}
+	if !cfg.preCallChecks && anyOf(pools, func(d *upstreams.Deployment) bool { return d.MaxInput > 0 }) {
+		h.PreCallChecks = &upstreams.PreCallChecks{Off: true}
+	}
 	return h
+}
+
+// anyOf tells whether something is so of any deployment.
+func anyOf(pools []*upstreams.Pool, is func(*upstreams.Deployment) bool) bool {
+	return slices.ContainsFunc(pools, func(p *upstreams.Pool) bool { return slices.ContainsFunc(p.Deployments, is) })
 }
 
 // defaultIdle is the router's own idle_timeout.

@@ -41,6 +41,7 @@ type settings struct {
 	tagFiltering     bool
 	maxParallel      int64
 	priority         string // of requests without one; empty is none
+	preCallChecks    bool
 	ignoreInvalid    bool
 	aliases          *section
 }
@@ -98,6 +99,7 @@ func readSettings(root *section) *settings {
 	cfg.readPriority(router)
 	cfg.readCache(router, library)
 	cfg.ignoreInvalid = router.on("ignore_invalid_deployments")
+	cfg.preCallChecks = router.on("enable_pre_call_checks")
 	cfg.readPreCallChecks(router)
 	router.rest(unsupportedRouter)
 	library.rest(unsupportedLibrary)

@@ -58,6 +58,8 @@ func TestSettings(t *testing.T) {
 		{"a star in fallbacks", `litellm_settings: {fallbacks: [{"*": [gpt]}]}`, "default_fallback", `["gpt"]`},
 		{"a star for long prompts", `router_settings: {context_window_fallbacks: [{"*": [gpt]}]}`, "context_window_fallback", `["gpt"]`},
 		{"a star for filters", `router_settings: {content_policy_fallbacks: [{"*": [gpt]}]}`, "content_policy_fallback", `["gpt"]`},
+		{"no regions by default", "", "client_options.#(=region)", ""},
+		{"no checks of sizes that are not known", "", "pre_call_checks", ""},
 		{"max_fallbacks", "router_settings: {max_fallbacks: 0}", "max_fallbacks", "0"},
 		{"default_max_parallel_requests", "router_settings: {default_max_parallel_requests: 9}", "pools.0.deployments.1.max_parallel", "9"},
 		{"no queue by default", "", "queue", ""},
@@ -80,6 +82,29 @@ func TestSettings(t *testing.T) {
 			handler, _ := router(t, twoDeployments+tc.settings+"\n")
 			if got := handler.Get(tc.path).Raw; got != tc.want {
 				t.Errorf("got %s %s, want %s", tc.path, got, tc.want)
+			}
+		})
+	}
+}
+
+func TestPreCallChecks(t *testing.T) {
+	const config = "model_list:\n  - model_name: x\n    litellm_params: {model: openai/x, region_name: eu}\n    model_info: {max_input_tokens: 100, base_model: y}\n"
+	for _, tc := range []struct{ name, settings, path, want string }{
+		{"the longest prompt", "", "pools.0.deployments.0.max_input", "100"},
+		{"the region", "", "pools.0.deployments.0.region", `"eu"`},
+		{"the base model", "", "pools.0.deployments.0.base_model", `"y"`},
+		{"requests may ask for a region", "", "client_options.#(=region)", `"region"`},
+		{"off by default", "", "pre_call_checks", `{"off":true}`},
+		{"off", "router_settings: {enable_pre_call_checks: false}", "pre_call_checks", `{"off":true}`},
+		{"on", "router_settings: {enable_pre_call_checks: true}", "pre_call_checks", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			handler, warnings := router(t, config+tc.settings+"\n")
+			if got := handler.Get(tc.path).Raw; got != tc.want {
+				t.Errorf("got %s %s, want %s", tc.path, got, tc.want)
+			}
+			if strings.Contains(warnings, "pre_call_checks") {
+				t.Errorf("got warnings %q, want none of the checks", warnings)
 			}
 		})
 	}

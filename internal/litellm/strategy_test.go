@@ -56,8 +56,10 @@ func TestPrices(t *testing.T) {
 		{"of answers alone", "", output + ": 1e-6", "", `{"input":0,"output":1}`, "model_info." + output + ": input_cost_per_token is missing, and counts as 0"},
 		{"that nulls leave out", input + ": null, " + output + ": null", "", "", "", ""},
 		{"that the strategy needs", "", "", "router_settings: {routing_strategy: cost-based-routing}", "", "model_list[0].litellm_params: input_cost_per_token and output_cost_per_token are missing"},
+		{"of what was cached", input + ": 1e-6, " + output + ": 2e-6, cache_read_input_token_cost: 1e-7", "", "", `{"input":1,"output":2,"cached":0.1}`, ""},
+		{"of nothing but what was cached", "cache_read_input_token_cost: 1e-7", "", "", "", "cache_read_input_token_cost: is not used"},
 		{"of a second", "input_cost_per_second: 1", "", "", "", "input_cost_per_second: is not used: a price is that of a token"},
-		{"of another list", "", "base_model: azure/gpt-4o", "", "", "base_model: is not used: a price is that of a token"},
+		{"of another list", "", "base_model: azure/gpt-4o", "", "", "base_model: is kept, but LiteLLM's list of prices is not known here"},
 		{"that add up", "max_budget: 1", "", "", "", "max_budget: is not used: there are no budgets here"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

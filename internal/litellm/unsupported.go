@@ -58,7 +58,7 @@ var unsupportedParams = tables(
 	table(noTokens, "itpm", "otpm"),
 	table(noPrices, "input_cost_per_second", "output_cost_per_second", "cache_creation_input_token_cost", "cache_read_input_token_cost"),
 	table(noBudgets, "max_budget", "budget_duration"),
-	table("is not used: regions are not filtered yet", "region_name", "allowed_model_region"),
+	table("is not used: it is requests that ask for a region, by a field of this name", "allowed_model_region"),
 	table("is not used: tags are compared as they are", "tag_regex"),
 	table("is not used: requests are not mirrored", "silent_model"),
 	table("is not used: the deployment is asked once by each attempt; num_retries is what counts", "max_retries"),
@@ -82,7 +82,7 @@ var unsupportedParams = tables(
 )
 
 var unsupportedInfo = tables(
-	table(noPrices, "base_model", "input_cost_per_second", "output_cost_per_second", "cache_creation_input_token_cost", "cache_read_input_token_cost"),
+	table(noPrices, "input_cost_per_second", "output_cost_per_second", "cache_creation_input_token_cost", "cache_read_input_token_cost"),
 	table(noBudgets, "max_budget", "budget_duration"),
 	table(noLabel, "mode", "description", "max_tokens", "max_output_tokens", "litellm_provider", "created_at", "updated_at",
 		"created_by", "updated_by", "db_model", "version", "supports_vision", "supports_function_calling",
@@ -93,15 +93,12 @@ var unsupportedInfo = tables(
 	table("is not used: a deployment is never reserved for a time", "access_windows"),
 	table(noProbes, "disable_background_health_check", "health_check_max_tokens", "health_check_model",
 		"health_check_timeout", "health_check_voice"),
-	table("is not used: regions are not filtered yet", "region_name"),
 	table(noTokens, "itpm", "otpm"),
 )
 
 var unsupportedRouter = tables(
 	table("is not used: a strategy counts for the whole router; write strategy in the pool", "routing_groups", "model_priorities"),
 	table("is not used: a request that waits is served as soon as something is free", "polling_interval"),
-	table("is not used: a prompt is only sent elsewhere after a deployment refused it as too long, by context_window_fallbacks or a larger max_input_tokens",
-		"enable_pre_call_checks"),
 	table(noAffinity, "model_group_affinity_config"),
 	table("is not used: a request's tags are compared as they are", "tag_routing_prefix"),
 	table(noProbes, "enable_health_check_routing", "health_check_staleness_threshold",

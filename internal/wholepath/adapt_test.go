@@ -162,6 +162,7 @@ func TestAdaptGoldenFilesCoverTheGrammar(t *testing.T) {
 
 func TestAdaptedConfigsAreValid(t *testing.T) {
 	t.Setenv("LLM_ROUTER_TEST_KEY", "sk-test")
+	t.Setenv("LLM_ROUTER_TEST_PRICES", "testdata/prices.json")
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	for _, g := range goldens(t) {
@@ -389,6 +390,11 @@ func TestInvalidJSONIsRefused(t *testing.T) {
 		{"rpm negative", deployment(`,"rpm":-1`), []string{`deployment "d"`, "rpm", "negative"}},
 		{"timeout negative", deployment(`,"timeout":-1`), []string{`deployment "d"`, "timeout", "negative"}},
 		{"timeout no duration", deployment(`,"timeout":"soon"`), []string{"soon"}},
+		{"context_window negative", deployment(`,"context_window":-1`), []string{`deployment "d"`, "context_window", "negative"}},
+		{"max_input negative", deployment(`,"max_input":-1`), []string{`deployment "d"`, "max_input", "negative"}},
+		{"a tokenizer that is missing", deployment(`,"tokenizer":"gpt-4o"`), []string{`deployment "d"`, `no tokenizer "gpt-4o"`, "o200k_base"}},
+		{"a tokenizer of the pool that is missing", pool(`,"pre_call_checks":{"tokenizer":"gpt-4o"}`), []string{`pool "a"`, "pre_call_checks", `no tokenizer "gpt-4o"`}},
+		{"a cost that is negative", deployment(`,"cost":{"input":1,"output":2,"cached":-1}`), []string{`deployment "d"`, "cost", "negative"}},
 		{"a key from a missing variable", deployment(`,"api_key":"sk-secret-{env.LLM_ROUTER_NO_SUCH}"`), []string{`deployment "d"`, "api_key", "{env.LLM_ROUTER_NO_SUCH}"}},
 		{"a key from a missing variable beside one that is set", deployment(`,"api_key":"{env.LLM_ROUTER_TEST_KEY}{env.LLM_ROUTER_NO_SUCH}"`), []string{"api_key", "{env.LLM_ROUTER_NO_SUCH}"}},
 		{"a key from a missing file", deployment(`,"api_key":"{file.testdata/no-such-file}"`), []string{"api_key", "{file.testdata/no-such-file}"}},
