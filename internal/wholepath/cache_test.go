@@ -217,6 +217,14 @@ func TestWhoseAnswersTheyAre(t *testing.T) {
 		ask(t, s, chatPath, plain, "User-Agent", "x").from(t, "miss")
 		ask(t, s, chatPath, plain, "User-Agent", "y").from(t, "hit")
 	})
+	t.Run("by region", func(t *testing.T) {
+		a := scripted.New(t)
+		s := routerWith(t, fmt.Sprintf("region {http.request.header.X-Region}\ncache 1h\npool p {\n\tdeployment eu %s {\n\t\tapi_key k\n\t\tregion eu\n\t}\n\tdeployment us %s {\n\t\tapi_key k\n\t\tregion us\n\t}\n}", a.URL, a.URL))
+		for _, region := range []string{"eu", "us"} {
+			ask(t, s, chatPath, plain, "X-Region", region).served(t, "ok", region, 1, 0)
+			ask(t, s, chatPath, plain, "X-Region", region).served(t, "ok", region, 0, 0)
+		}
+	})
 	t.Run("of a pool, by any of its names", func(t *testing.T) {
 		a := scripted.New(t)
 		s := routerWith(t, fmt.Sprintf("cache 1h\npool p nick {\n\tdeployment a %s\n}\npool q {\n\tdeployment a %s\n}\npool w/* {\n\tdeployment a %s\n}", a.URL, a.URL, a.URL))
