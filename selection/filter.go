@@ -125,6 +125,9 @@ type UsedUp struct {
 // limited reports whether the request would go beyond c's limits, as they are
 // configured or as its provider has stated them.
 func (q *Query) limited(c *Candidate) bool {
+	if c.Limiter == nil && !c.Headroom.known.Load() && len(q.UsedUp) == 0 {
+		return false // as most are, of whom there may be many
+	}
 	tokens := q.TokensOn(c)
 	return c.Limiter != nil && !c.Limiter.Fits(q.Now, tokens) ||
 		!c.Headroom.Fits(q.Now, tokens) || q.usedUpFor(c) > 0

@@ -39,6 +39,7 @@ type Pool struct {
 	all    []*selection.Candidate
 	shared []*selection.Candidate
 	teams  map[string][]*selection.Candidate
+	tagged bool // some candidate has tags
 
 	failing sync.Mutex // held while a failure may cool a deployment; see walk.fail
 }
@@ -47,6 +48,7 @@ type Pool struct {
 func NewPool(name string, candidates []*selection.Candidate) *Pool {
 	p := &Pool{Name: name, all: candidates, Strategy: selection.Weighted{}, Queue: new(queue.Queue)}
 	for _, c := range candidates {
+		p.tagged = p.tagged || len(c.Tags) > 0
 		if len(c.Teams) == 0 {
 			p.shared = append(p.shared, c)
 			continue

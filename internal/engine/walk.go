@@ -147,10 +147,13 @@ func (w *walk) enter(target Target) {
 func (w *walk) queryFor(p *Pool) selection.Query {
 	candidates := p.For(w.req.Team)
 	query := selection.Query{
-		Tags: selection.TagsFor(candidates, w.req.Tags), Tokens: w.req.PromptTokens, MaxOutput: w.req.MaxOutput,
+		Tokens: w.req.PromptTokens, MaxOutput: w.req.MaxOutput,
 		Regions: w.req.Regions, Size: w.req.Size,
 		AboveWindow: w.query.AboveWindow, UsedUp: w.usedUp,
 		AnyHealth: p.Policy.HealthPanic && selection.AllUnhealthy(candidates),
+	}
+	if p.tagged { // looked for once, and not among many deployments each time
+		query.Tags = selection.TagsFor(candidates, w.req.Tags)
 	}
 	query.AskFor(candidates)
 	return query
