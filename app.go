@@ -22,8 +22,9 @@ func init() {
 // it is configured or not.
 type App struct {
 	// A Redis or Valkey, through which instances know together what was used of
-	// every deployment's limits, which deployments cool down, and what health
-	// checks found. Requests never wait for it, but for `strict`. Default: none;
+	// every deployment's limits, which deployments cool down, what health checks
+	// found, and which answers were kept. Requests never wait for it, but for
+	// `strict` and, up to its timeout, for such answers. Default: none;
 	// each instance knows what it has seen itself.
 	Redis *Redis `json:"redis,omitempty"`
 

@@ -48,8 +48,9 @@ type Redis struct {
 	// are exchanged ten times a second and no request waits. Default: `false`.
 	Strict bool `json:"strict,omitempty"`
 
-	// How long an attempt waits for its reservation, at most `1s`; after it, the
-	// instance decides by what it knows. Default: `50ms`.
+	// How long an attempt waits for its reservation, or a request for an answer
+	// that was kept, at most `1s`; after it, the instance goes on with what it
+	// knows. Default: `50ms`.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 

@@ -69,6 +69,13 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //			ttl  <duration>
 //			size <n>
 //		}
+//		cache               <ttl>|off {
+//			group    <name>
+//			size     <bytes>
+//			max_item <bytes>
+//			vary     <value...>
+//			defaults on|off
+//		}
 //		usage_in_stream     on|off
 //		pre_call_checks     on|off {
 //			tokenizer <name>

@@ -54,6 +54,7 @@ func init() {
 // `{http.llm_router.usage}` | How the tokens are known: `reported`, `estimated` or `unknown`
 // `{http.llm_router.cost}` | What the tokens cost, in US$; empty while unknown
 // `{http.llm_router.affinity}` | What became of the request's session: `hit`, `moved`, `new`, or `none` where it names none; empty in a pool that keeps no sessions, and without an answer
+// `{http.llm_router.cache}` | `hit` for an answer that was kept, `miss` for one that was not; empty where nothing is kept
 //
 // The access log has the same as fields of `llm_router`.
 type Handler struct {
@@ -100,6 +101,7 @@ type Handler struct {
 	// `request_timeout` and `stream_timeout`. `tags`: `tags`, and `tags` in
 	// `metadata`. `priority`: `priority`, which wins over the router's. `region`:
 	// `allowed_model_region`, within the router's.
+	// `cache`: `cache`, an object that says what the cache of answers is to do.
 	// `mock_testing`: `mock_testing_fallbacks` and its siblings, which make a
 	// failure up. Retries, timeout and tags also as the headers
 	// `X-Litellm-Num-Retries`, `X-Litellm-Timeout`, `X-Litellm-Stream-Timeout`

@@ -16,9 +16,9 @@ import (
 
 // report counts how the request has ended, shows its fate to placeholders and the
 // access log, and logs it when it has failed.
-func (h *Handler) report(r *http.Request, repl *caddy.Replacer, req *engine.Request, res *engine.Result) {
+func (h *Handler) report(r *http.Request, repl *caddy.Replacer, req *engine.Request, res *engine.Result, from source) {
 	countRequest(res)
-	(&fate{req.Model, *res}).show(r, repl)
+	(&fate{req.Model, *res, from}).show(r, repl)
 	if res.Affinity != affinity.Off {
 		if c := h.logger.Check(zap.DebugLevel, "session answered"); c != nil {
 			c.Write(zap.String("pool", res.Pool.Name), zap.String("deployment", res.Deployment()), zap.String("affinity", res.Affinity.String()))

@@ -137,17 +137,19 @@ var clientOptions = map[string]apireq.OptionSet{
 	"priority":     apireq.OptionPriority,
 	"region":       apireq.OptionRegion,
 	"mock_testing": apireq.OptionMockTesting,
+	"cache":        apireq.OptionCache,
 }
 
 func clientOptionNames() []string { return slices.Sorted(maps.Keys(clientOptions)) }
 
 // takeOptions lets the request set what it may, in the fields and headers that
-// LiteLLM's clients send, and gives the body without those fields. pool is the
-// name of the request's pool, which may be another than was asked for.
-func (h *Handler) takeOptions(r *http.Request, body *apireq.Body, facts *apireq.Facts, req *engine.Request, pool string) (*apireq.Body, error) {
+// LiteLLM's clients send, and gives the body without those fields, and what they
+// say of the cache. pool is the name of the request's pool, which may be another
+// than was asked for.
+func (h *Handler) takeOptions(r *http.Request, body *apireq.Body, facts *apireq.Facts, req *engine.Request, pool string) (*apireq.Body, apireq.CacheOptions, error) {
 	options, rest, err := apireq.TakeOptions(body.Bytes(), h.options, req.Model, pool)
 	if err != nil {
-		return body, err
+		return body, options.Cache, err
 	}
 	options.ReadHeader(r.Header, h.options)
 	if options.Timeout > 0 && (req.Timeout == 0 || options.Timeout < req.Timeout) {
@@ -161,18 +163,18 @@ func (h *Handler) takeOptions(r *http.Request, body *apireq.Body, facts *apireq.
 		req.Priority, req.PrioritySet = options.Priority, true
 	}
 	if err := takeRegion(options.Region, req); err != nil {
-		return body, err
+		return body, options.Cache, err
 	}
 	if err := h.takeFallbacks(&options, req); err != nil {
-		return body, err
+		return body, options.Cache, err
 	}
 	if len(rest) == len(body.Bytes()) {
-		return body, nil
+		return body, options.Cache, nil
 	}
 	body.Release()
 	body = apireq.BodyOf(rest)
 	*facts, err = apireq.ScanJSON(rest)
-	return body, err
+	return body, options.Cache, err
 }
 
 // takeRegion keeps the request in a region that it names. It only ever narrows what

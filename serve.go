@@ -59,8 +59,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case climbs(r.URL.Path):
 		return h.refuse(w, r, pathClimbs)
 	}
+	var asked apireq.CacheOptions
 	if h.options != 0 && !form {
-		if body, err = h.takeOptions(r, body, &facts, req, route.Target.Pool.Name); err != nil {
+		if body, asked, err = h.takeOptions(r, body, &facts, req, route.Target.Pool.Name); err != nil {
 			return h.refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
 		}
 	}
@@ -68,15 +69,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	req.PromptTokens, req.Prompt, req.Stream = facts.PromptTokens(), prompt, streams(r, &facts)
 	req.MaxOutput = facts.MaxOutput * facts.Choices
 	req.Size = selection.Size{Bytes: facts.PromptBytes, Output: facts.MaxOutput, Counter: prompt}
-	x := upstreams.NewExchange(w, r, body, &facts, form)
-	defer x.Close()
-	req.Session = x
-	result := h.router.Serve(r.Context(), route, req, x)
-	h.report(r, repl, req, &result)
-	if result.Class == retry.None {
-		return nil
+	c := call{w, r, repl, body, &facts, form, route, req}
+	if answers := upstreams.AnswersOf(route.Target.Pool); answers != nil {
+		return h.serveKept(c, answers, &asked)
 	}
-	return giveUp(w, r, x, req, &result)
+	_, err = h.ask(c, "")
+	return err
 }
 
 // serveUpgrade takes a WebSocket to a deployment, by the model in its query.
@@ -98,7 +96,7 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *cad
 	x := upstreams.NewUpgrade(w, r)
 	req.Session = x
 	result := h.router.Serve(r.Context(), route, req, x)
-	h.report(r, repl, req, &result)
+	h.report(r, repl, req, &result, "")
 	switch {
 	case result.Class == retry.None:
 		return nil

@@ -43,6 +43,13 @@ import (
 //		ttl  <duration>
 //		size <n>
 //	}
+//	cache               <ttl>|off {
+//		group    <name>
+//		size     <bytes>
+//		max_item <bytes>
+//		vary     <value...>
+//		defaults on|off
+//	}
 //	usage_in_stream     on|off
 //	pre_call_checks     on|off {
 //		tokenizer <name>
@@ -130,6 +137,13 @@ var policyParsers = map[string]policyParser{
 		func(p *Policy, d *caddyfile.Dispenser) error {
 			p.Hedge = new(Hedge)
 			return p.Hedge.unmarshalCaddyfile(d)
+		},
+	},
+	"cache": {
+		func(p *Policy) bool { return p.Cache != nil },
+		func(p *Policy, d *caddyfile.Dispenser) error {
+			p.Cache = new(Cache)
+			return p.Cache.unmarshalCaddyfile(d)
 		},
 	},
 	"resume": {

@@ -25,6 +25,9 @@ func (c *counted[M]) release() {
 // comes after Provision, once.
 func (p *Pool) CountIn(m *metrics.Metrics) {
 	p.counters = counted[*metrics.Pool]{m.Pool(p.Name), true}
+	if p.answers != nil {
+		p.counters.metrics.Caches()
+	}
 	for _, d := range p.Deployments {
 		d.counters = counted[*metrics.Deployment]{p.counters.metrics.Deployment(d.ID), true}
 		if p.engine.Sessions != nil {

@@ -137,14 +137,16 @@ type Deployment struct {
 	// header operations, dynamic upstreams and active health checks.
 	ReverseProxy *reverseproxy.Handler `json:"reverse_proxy,omitempty"`
 
-	url       string // base_url without placeholders
-	base      baseURL
-	key       []string // as header maps want it
-	ownKey    bool     // the credentials sent upstream are not the client's
-	keyHeader string
-	proxy     *reverseproxy.Handler
-	transport http.RoundTripper
-	static    *reverseproxy.DialInfo // nil with dynamic upstreams
+	url    string // base_url without placeholders
+	base   baseURL
+	key    []string // as header maps want it
+	ownKey bool     // the credentials sent upstream are not the client's
+	// keyIsFixed tells that they are the same for all clients as well.
+	keyIsFixed bool
+	keyHeader  string
+	proxy      *reverseproxy.Handler
+	transport  http.RoundTripper
+	static     *reverseproxy.DialInfo // nil with dynamic upstreams
 	// staticValue is what static points to, as contexts hold it: boxed once.
 	staticValue any
 	ops         []*headers.HeaderOps // the transport's, then the user's
@@ -244,7 +246,7 @@ func (d *Deployment) resolve() error {
 	if d.keyHeader == "" || d.keyHeader == "Authorization" {
 		d.keyHeader, key = "Authorization", "Bearer "+key
 	}
-	d.key, d.ownKey = []string{key}, true
+	d.key, d.ownKey, d.keyIsFixed = []string{key}, true, true
 	return nil
 }
 

@@ -54,6 +54,9 @@ type round struct {
 	// answerID is the id of an answer of the Responses API, where wantsID.
 	answerID []byte
 	wantsID  bool
+	// resumed tells that the answer goes on with another one that the client has a
+	// part of.
+	resumed bool
 	// hidesUsage tells that the router has asked for a usage event that the client
 	// is not to see.
 	hidesUsage bool

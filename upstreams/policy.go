@@ -70,6 +70,10 @@ type Policy struct {
 	// replaces the router's whole. Default: none.
 	Affinity *Affinity `json:"affinity,omitempty"`
 
+	// Where answers are kept for requests that ask exactly the same again. A pool's
+	// own replaces the router's whole. Default: nowhere.
+	Cache *Cache `json:"cache,omitempty"`
+
 	// Whether the usage of a streamed chat or completion is asked for
 	// (`stream_options.include_usage`) when the client did not. The event with it
 	// is taken out again before the client sees it. Default: false.
@@ -110,8 +114,8 @@ const (
 
 // Over gives the policy with what it leaves open taken from defaults. A cooldown
 // of the policy's own is on unless it says off itself, and its failure_rate takes
-// the place of an inherited allowed_fails. A hedge, a queue, an affinity and checks of its
-// own take nothing over.
+// the place of an inherited allowed_fails. A hedge, a queue, an affinity, a cache and
+// checks of its own take nothing over.
 func (p Policy) Over(defaults Policy) Policy {
 	merged := inherit(reflect.ValueOf(p), reflect.ValueOf(defaults)).Interface().(Policy)
 	if p.Cooldown != nil && defaults.Cooldown != nil {
@@ -131,6 +135,9 @@ func (p Policy) Over(defaults Policy) Policy {
 	}
 	if p.PreCallChecks != nil {
 		merged.PreCallChecks = p.PreCallChecks
+	}
+	if p.Cache != nil {
+		merged.Cache = p.Cache
 	}
 	return merged
 }
@@ -211,6 +218,9 @@ func (p *Policy) validate() error {
 	}
 	if err := p.PreCallChecks.validate(); err != nil {
 		return fmt.Errorf("pre_call_checks: %w", err)
+	}
+	if err := p.Cache.validate(); err != nil {
+		return fmt.Errorf("cache: %w", err)
 	}
 	if err := p.Retries.validate(); err != nil {
 		return fmt.Errorf("retries: %w", err)

@@ -42,6 +42,9 @@ type Pool struct {
 	namers       []namer // of its sessions
 	heldSessions held    // their entry of states
 	endSharing   func()  // with other instances; nil where there are none
+
+	answers     *Answers
+	heldAnswers held // their entry of states
 }
 
 // Shared is what the pools of a router have in common.
@@ -97,6 +100,9 @@ func (p *Pool) Provision(ctx caddy.Context, defaults Policy, shared Shared) erro
 		return fmt.Errorf("pool %q: %w", p.Name, err)
 	}
 	if err := p.keepSessions(shared.Store); err != nil {
+		return fmt.Errorf("pool %q: %w", p.Name, err)
+	}
+	if err := p.takeAnswers(shared.Store); err != nil {
 		return fmt.Errorf("pool %q: %w", p.Name, err)
 	}
 	return p.loadStrategy(ctx)
@@ -172,7 +178,7 @@ func (p *Pool) Cleanup() error {
 	if p.endSharing != nil {
 		p.endSharing()
 	}
-	errs := []error{p.held.release(), p.heldSessions.release()}
+	errs := []error{p.held.release(), p.heldSessions.release(), p.heldAnswers.release()}
 	for _, d := range p.Deployments {
 		errs = append(errs, d.cleanup())
 	}

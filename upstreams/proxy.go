@@ -79,7 +79,8 @@ func (d *Deployment) collectHeaderOps(ctx caddy.Context, proxy *reverseproxy.Han
 	}
 	if proxy.Headers != nil && proxy.Headers.Request != nil {
 		d.ops = append(d.ops, proxy.Headers.Request)
-		d.ownKey = d.ownKey || setsCredentials(proxy.Headers.Request)
+		own, fixed := setsCredentials(proxy.Headers.Request)
+		d.ownKey, d.keyIsFixed = d.ownKey || own, fixed && (d.keyIsFixed || own)
 	}
 	return nil
 }
@@ -195,14 +196,24 @@ func (d *Deployment) headerDown() *headers.RespHeaderOps {
 	return d.proxy.Headers.Response
 }
 
-// setsCredentials tells whether the operations put a key into requests.
-func setsCredentials(ops *headers.HeaderOps) bool {
-	for _, set := range []http.Header{ops.Set, ops.Add} {
-		for name := range set {
-			if credentials[http.CanonicalHeaderKey(name)] {
-				return true
+// setsCredentials tells whether the operations put a key into requests, and whether
+// that is the same for all clients.
+func setsCredentials(ops *headers.HeaderOps) (set, fixed bool) {
+	fixed = true
+	for name := range ops.Replace { // of which nobody knows what comes
+		fixed = fixed && !credentials[http.CanonicalHeaderKey(name)] && name != "*"
+	}
+	for _, header := range []http.Header{ops.Set, ops.Add} {
+		for name, values := range header {
+			if !credentials[http.CanonicalHeaderKey(name)] {
+				continue
+			}
+			set = true
+			for _, value := range values {
+				// A placeholder may stand for anything of the request, but not these.
+				fixed = fixed && strings.Count(value, "{") == strings.Count(value, "{env.")+strings.Count(value, "{file.")
 			}
 		}
 	}
-	return false
+	return set, fixed
 }

@@ -79,7 +79,7 @@ func (x *Exchange) holdStream(ctx context.Context, a *engine.Attempt) engine.Out
 	x.answer.held = getHold()
 	var replay *sse.Replay
 	if x.committed {
-		replay = s.transcript.Replay()
+		replay, x.resumed = s.transcript.Replay(), true
 	} else if a.Resume {
 		s.transcript = sse.NewTranscript(x.dialect)
 	}

@@ -29,6 +29,8 @@ const (
 	OptionPriority
 	// OptionRegion covers allowed_model_region.
 	OptionRegion
+	// OptionCache covers cache.
+	OptionCache
 )
 
 // Mock is the failure that a request asks to have made up for it.
@@ -71,6 +73,9 @@ type Options struct {
 	PrioritySet bool
 	// Region is the only one where the request may be served; empty is not set.
 	Region string
+
+	// Cache says what the cache of answers is to do.
+	Cache CacheOptions
 
 	models []string // the names of what the request asks for
 }
@@ -200,6 +205,8 @@ func (o *Options) take(key string, value []byte, allowed OptionSet) (taken bool,
 		return false, nil // the upstream may want it too
 	case "allowed_model_region":
 		o.Region, err = region(value)
+	case "cache":
+		o.Cache, err = cacheOptions(value)
 	case "priority":
 		o.Priority, o.PrioritySet, err = priority(value)
 	default:
@@ -222,6 +229,7 @@ var optionFields = map[string]OptionSet{
 	"mock_testing_context_window_fallbacks": OptionMockTesting, "mock_testing_content_policy_fallbacks": OptionMockTesting,
 	"mock_testing_rate_limit_error": OptionMockTesting, "mock_timeout": OptionMockTesting,
 	"priority": OptionPriority, "allowed_model_region": OptionRegion,
+	"cache": OptionCache,
 }
 
 var mocks = map[string]Mock{

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-const allOptions = OptionFallbacks | OptionRetries | OptionTimeout | OptionTags | OptionMockTesting | OptionPriority | OptionRegion
+const allOptions = OptionFallbacks | OptionRetries | OptionTimeout | OptionTags | OptionMockTesting | OptionPriority | OptionRegion | OptionCache
 
 func TestTakeOptions(t *testing.T) {
 	tests := map[string]struct {
@@ -99,6 +99,22 @@ func TestTakeOptions(t *testing.T) {
 			body: `{"priority":3,"priority":4}`, rest: `{}`, allowed: allOptions,
 			want: Options{Priority: 4, PrioritySet: true},
 		},
+		"what the cache is to do": {
+			body: `{"cache":{"no-cache":true,"no-store":true,"ttl":60,"s-maxage":1.5,"namespace":"n","use-cache":true}}`, rest: `{}`, allowed: allOptions,
+			want: Options{Cache: CacheOptions{
+				NoCache: true, NoStore: true, TTL: time.Minute, MaxAge: 1500 * time.Millisecond, MaxAgeSet: true, Namespace: "n",
+			}},
+		},
+		"a cache of no time": {
+			body: `{"cache":{"ttl":0,"s-maxage":0}}`, rest: `{}`, allowed: allOptions,
+			want: Options{Cache: CacheOptions{NoStore: true, MaxAgeSet: true}},
+		},
+		"nothing of the cache": {
+			body: `{"cache":null,"n":1}`, rest: `{"n":1}`, allowed: allOptions,
+		},
+		"the cache, not allowed": {
+			body: `{"cache":{"no-cache":true}}`, rest: `{"cache":{"no-cache":true}}`, allowed: OptionTags,
+		},
 		"priority taken back": {
 			body: `{"priority":3,"priority":null}`, rest: `{}`, allowed: allOptions,
 		},
@@ -135,6 +151,8 @@ func TestTakeOptionsRefusesWrongTypes(t *testing.T) {
 		`{"num_retries":"many"}`, `{"num_retries":-1}`, `{"num_retries":1.5}`,
 		`{"timeout":0}`, `{"timeout":-1}`, `{"timeout":"5"}`, `{"timeout":1e300}`,
 		`{"mock_testing_fallbacks":1}`, `{"tags":"x"}`,
+		`{"cache":true}`, `{"cache":{"no-cache":1}}`, `{"cache":{"ttl":-1}}`, `{"cache":{"ttl":"60"}}`, `{"cache":{"s-maxage":[]}}`,
+		`{"cache":{"namespace":"` + strings.Repeat("x", maxNamespace+1) + `"}}`,
 		`{"priority":"1"}`, `{"priority":1.5}`, `{"priority":1e3}`, `{"priority":true}`, `{"priority":[1]}`,
 		`{"priority":1000001}`, `{"priority":-1000001}`, `{"priority":99999999999999999999}`,
 		`{"fallbacks":[` + strings.Repeat(`"x",`, maxOptionList) + `"x"]}`,

@@ -15,7 +15,7 @@ func TestCaddyFreePackages(t *testing.T) {
 	}
 	for _, pkg := range []string{
 		"selection", "retry", "health", "internal/engine", "internal/apireq", "internal/sse", "internal/api",
-		"internal/status", "internal/jsonwalk", "internal/usage", "internal/queue", "internal/affinity",
+		"internal/status", "internal/jsonwalk", "internal/usage", "internal/queue", "internal/affinity", "internal/cache",
 		"internal/prices", "internal/tokenizers",
 	} {
 		t.Run(pkg, func(t *testing.T) {

@@ -85,11 +85,12 @@ func (m *models) handler(pools []*upstreams.Pool) *handler {
 	h := &handler{
 		Handler: "llm_router", Pools: pools,
 		// What LiteLLM lets every request set for itself.
-		ClientOptions: []string{"fallbacks", "retries", "timeout", "priority", "mock_testing"},
+		ClientOptions: []string{"fallbacks", "retries", "timeout", "priority", "cache", "mock_testing"},
 		Priority:      cfg.priority,
 	}
 	h.Queue = cfg.queue()
 	h.Affinity = cfg.affinity.policy()
+	h.Cache = cfg.answers.policy()
 	h.Failover = &cfg.weightedFailover
 	h.Retries = cfg.retryPolicy(pools)
 	h.Cooldown = cfg.cooldown.policy()

@@ -25,6 +25,7 @@ func (m *models) finish(g *group) {
 	}
 	p.Retries = m.retriesOf(g, failover)
 	p.Cooldown = m.cooldownOf(g)
+	p.Cache = m.cfg.answers.policyOf(g.name)
 }
 
 // retriesOf gives what a pool's retries differ in from the router's. LiteLLM

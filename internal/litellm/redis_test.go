@@ -42,7 +42,7 @@ func TestRedis(t *testing.T) {
 		{"more in cache_kwargs", "redis_host: r, redis_port: 1, cache_kwargs: {ssl: true, db: 3}", `{"urls":["rediss://r:1/3"]}`, ""},
 		{"another host in cache_kwargs", "redis_host: r, redis_port: 1, cache_kwargs: {host: q}", `{"urls":["redis://q:1"]}`, "redis_host: is not used, because cache_kwargs.host is set"},
 		{"nothing in cache_kwargs", "cache_kwargs: {}", "", ""},
-		{"what is not of the connection", "cache_kwargs: {ttl: 1}", "", "cache_kwargs.ttl: is not used: answers are not cached yet"},
+		{"what is not of the connection", "cache_kwargs: {ttl: 1}", "", "cache_kwargs.ttl: is not used: answers are kept by litellm_settings.cache, with its cache_params"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			adapted, list, err := adapt(t, "config.yaml", oneModel+"router_settings: {"+tc.settings+"}\n")

@@ -37,6 +37,7 @@ type settings struct {
 	strategy         strategy
 	redis            *redis // nil shares nothing
 	affinity         affinitySettings
+	answers          answers
 	tagFiltering     bool
 	maxParallel      int64
 	priority         string // of requests without one; empty is none
@@ -96,6 +97,7 @@ func readSettings(root *section) *settings {
 		cfg.maxParallel = v.whole()
 	}
 	cfg.readPriority(router)
+	cfg.readCache(router, library)
 	cfg.ignoreInvalid = router.on("ignore_invalid_deployments")
 	cfg.preCallChecks = router.on("enable_pre_call_checks")
 	cfg.readPreCallChecks(router)

@@ -6,7 +6,7 @@ import "maps"
 
 const (
 	noState    = "is not used: what instances share is in the Redis that router_settings names, by redis_host or redis_url"
-	noCache    = "is not used: answers are not cached yet"
+	noCache    = "is not used: answers are kept by litellm_settings.cache, with its cache_params"
 	noPrices   = "is not used: a price is that of a token, by input_cost_per_token and output_cost_per_token of a deployment"
 	noBudgets  = "is not used: there are no budgets here"
 	noKeys     = "is not used: there are no virtual keys, users or teams here; clients are asked for the master_key alone"
@@ -104,7 +104,7 @@ var unsupportedRouter = tables(
 	table(noProbes, "enable_health_check_routing", "health_check_staleness_threshold",
 		"health_check_ignore_transient_errors", "background_health_check_model_groups"),
 	table(noBudgets, "provider_budget_config"),
-	table(noCache, "cache_responses", "caching_groups", "client_ttl"),
+	table("is not used: the connections to deployments are Caddy's", "client_ttl"),
 	table(noAlerts, "alerting_config"),
 	table("is not used: write its keys on every deployment", "default_litellm_params"),
 	table("is not used: LiteLLM's plugins are Python", "plugins"),
@@ -123,14 +123,28 @@ var unsupportedConnection = tables(
 		"socket_keepalive", "health_check_interval", "retry_on_timeout", "redis_flush_size"),
 )
 
+// unsupportedCache is about cache_params.
+var unsupportedCache = tables(
+	table(noState, "host", "port", "db", "url", "username", "password", "ssl", "redis_startup_nodes", "startup_nodes",
+		"sentinel_nodes", "service_name", "sentinel_password", "gcp_service_account", "max_connections", "socket_timeout"),
+	table("is not used: what instances share has keys of its own; write prefix in the app llm_router for others", "namespace"),
+	table("is not used: ttl counts, wherever answers are kept", "default_in_memory_ttl", "default_in_redis_ttl"),
+	table("is not used: write cache.size in the router's JSON for another bound than 64 MiB", "max_size", "max_size_in_memory"),
+	table("is not used: answers are written to Redis one by one, in the background", "redis_flush_size"),
+	table("is not used: only requests that ask exactly the same get an answer again", "similarity_threshold",
+		"redis_semantic_cache_embedding_model", "redis_semantic_cache_index_name", "qdrant_semantic_cache_embedding_model",
+		"qdrant_api_base", "qdrant_api_key", "qdrant_collection_name", "qdrant_quantization_config"),
+	table("is not used: answers are kept in memory and in Redis", "s3_bucket_name", "s3_region_name", "s3_api_version",
+		"s3_endpoint_url", "s3_aws_access_key_id", "s3_aws_secret_access_key", "s3_path", "gcs_bucket_name", "disk_cache_dir"),
+)
+
 var unsupportedLibrary = tables(
 	table(noLogging, "callbacks", "success_callback", "failure_callback", "service_callback", "audit_log_callbacks",
 		"turn_off_message_logging", "redact_user_api_key_info", "langfuse_default_tags", "set_verbose", "json_logs",
 		"log_raw_request_response", "store_audit_logs", "telemetry", "suppress_debug_info", "s3_callback_params",
 		"langfuse_enable_update_trace_keys", "request_correlation_in_logs", "custom_prometheus_metadata_labels",
 		"custom_prometheus_tags", "prometheus_metrics_config", "require_auth_for_metrics_endpoint"),
-	table(noCache, "cache", "caching_groups", "enable_redis_auth_cache"),
-	table(noCache+"; what instances share is in the Redis that router_settings names, by redis_host or redis_url", "cache_params"),
+	table(noKeys, "enable_redis_auth_cache"),
 	table(noChange, "drop_params", "modify_params", "add_function_to_prompt", "disable_stop_sequence_limit",
 		"enable_preview_features", "include_cost_in_streaming_usage", "default_max_tokens", "user_header_name",
 		"disable_add_transform_inline_image_block", "disable_copilot_system_to_assistant"),

@@ -16,9 +16,10 @@ import (
 // Prometheus's metrics are made when the page is asked for: a config may have
 // thousands of deployments.
 type family struct {
-	desc *prometheus.Desc
-	last []string // empty where there is no such label
-	unit float64  // what 1 in memory is on the page
+	desc   *prometheus.Desc
+	last   []string // empty where there is no such label
+	others int      // how many labels there are before it, one or two
+	unit   float64  // what 1 in memory is on the page
 
 	mu   sync.Mutex // for taking, forgetting and showing, never for counting
 	rows map[[2]string]*row
@@ -33,7 +34,7 @@ type row struct {
 func newFamily(name, help string, last []string, labels ...string) *family {
 	return &family{
 		desc: prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, name), help, labels, nil),
-		last: last, unit: 1, rows: make(map[[2]string]*row),
+		last: last, others: len(labels) - min(len(last), 1), unit: 1, rows: make(map[[2]string]*row),
 	}
 }
 
@@ -66,9 +67,9 @@ func (f *family) Collect(ch chan<- prometheus.Metric) {
 	defer f.mu.Unlock()
 	for key, r := range f.rows {
 		for i := range max(len(f.last), 1) {
-			labels := key[:]
+			labels := key[:f.others:f.others]
 			if len(f.last) > 0 {
-				labels = []string{key[0], key[1], f.last[i]}
+				labels = append(labels, f.last[i])
 			}
 			ch <- prometheus.MustNewConstMetric(f.desc, prometheus.CounterValue, float64(r.counts[i].Load())*f.unit, labels...)
 		}

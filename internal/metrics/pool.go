@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/llmrouter/caddy-llm-router/retry"
@@ -17,7 +18,8 @@ type Pool struct {
 	hedged    [2]*row // lost and won
 	waited    histogram
 	overhead  histogram
-	fallbacks sync.Map // *Pool that requests move to: *row
+	cache     atomic.Pointer[row] // nil where nothing is kept
+	fallbacks sync.Map            // *Pool that requests move to: *row
 
 	uses        int // guarded by metrics.mu, as is the rest
 	deployments map[string]*Deployment
@@ -72,6 +74,7 @@ func (p *Pool) forget() {
 	s.hedges.forget(p.name, hedgeWon)
 	p.waited.forget()
 	p.overhead.forget()
+	s.cache.forget(p.name, "")
 	for to := range p.fallbacks.Range {
 		p.unlink(to.(*Pool))
 	}

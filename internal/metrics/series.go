@@ -26,8 +26,8 @@ const (
 
 // series are the vectors of all counters and histograms, on the page together.
 type series struct {
-	requests, attempts, fallbacks, cooldowns, hedges, tokens, cost, dropped, affinity *family
-	firstToken, perToken, duration, overhead                                          *prometheus.HistogramVec
+	requests, attempts, fallbacks, cooldowns, hedges, tokens, cost, dropped, affinity, cache *family
+	firstToken, perToken, duration, overhead                                                 *prometheus.HistogramVec
 
 	refused *row
 }
@@ -70,6 +70,9 @@ func newSeries() series {
 		affinity: newFamily("affinity_total",
 			"Answers in pools that keep sessions on deployments: hit, moved from the deployment that the session was on, new, or none for a request that names no session.",
 			affinityResults(), "pool", "deployment", "result"),
+		cache: newFamily("cache_total",
+			"Requests of pools that keep answers: answered by a kept one, by that of an identical request at the same time, by a call of their own, or not asked of the cache.",
+			cacheResults[:], "pool", "result"),
 		firstToken: histograms("time_to_first_token_seconds",
 			"Time from the start of the attempt to the first content of its stream.",
 			firstTokenBuckets, "pool", "deployment"),
@@ -95,9 +98,9 @@ func histograms(name, help string, buckets []float64, labels ...string) *prometh
 }
 
 // all are the vectors as they are registered.
-func (s *series) all() [13]prometheus.Collector {
+func (s *series) all() [14]prometheus.Collector {
 	return [...]prometheus.Collector{
-		s.requests, s.attempts, s.fallbacks, s.cooldowns, s.hedges, s.tokens, s.cost, s.dropped, s.affinity,
+		s.requests, s.attempts, s.fallbacks, s.cooldowns, s.hedges, s.tokens, s.cost, s.dropped, s.affinity, s.cache,
 		s.firstToken, s.perToken, s.duration, s.overhead,
 	}
 }

@@ -22,6 +22,7 @@ type Redis struct {
 	origin   string // of this store among all instances
 	breaker  breaker
 	stats    counters
+	keeper   keeper
 
 	mu      sync.Mutex // protects what follows
 	members []*member
@@ -58,6 +59,7 @@ func NewRedis(o Options) *Redis {
 		byKey:    make(map[string][]*member),
 		pools:    make(map[string][]*poolSessions),
 		announce: make(chan struct{}, 1),
+		keeper:   keeper{waiting: make(chan waitingValue, maxWaiting)},
 	}
 	s.reconcile.Store(true)
 	return s
@@ -70,6 +72,7 @@ func (s *Redis) Start() {
 		s.cancel = cancel
 		s.ended.Go(func() { s.share(ctx) })
 		s.ended.Go(func() { s.listen(ctx) })
+		s.ended.Go(func() { s.keepValues(ctx) })
 	})
 }
 

@@ -3,8 +3,9 @@
 // what health checks found. A lone instance shares nothing and pays nothing;
 // several share through Redis or Valkey.
 //
-// Nothing here stands in the way of a request, with one exception that is asked
-// for: in strict mode, Reserve waits for Redis, for a bounded time.
+// Nothing here stands in the way of a request, with two exceptions that are asked
+// for: in strict mode, Reserve waits for Redis, and so does Load for answers that
+// were kept, both for a bounded time.
 package state
 
 import (
@@ -72,6 +73,8 @@ type Store interface {
 	// Up reports whether what is shared is up to date.
 	Up() bool
 	Stats() Stats
+	// Values are what instances keep together; nil where there are no others.
+	Values() Values
 	// Observe adds somebody to tell of changes. Only the last one that has been
 	// added and not been removed is told.
 	Observe(o Observer) (remove func())

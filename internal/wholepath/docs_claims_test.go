@@ -89,7 +89,7 @@ func short(d time.Duration) string { return d.String() }
 func TestDocumentedPlaceholdersHaveValues(t *testing.T) {
 	names := matches(`\{http\.llm_router\.([a-z_]+)\}`, readDoc(t, "docs/observability.md"))
 	a := scripted.New(t).Always(chatFormat.cut(chatFormat.begun("one")...))
-	s := caddyharness.Load(t, logged(pricedPool(a, a, "cost 1 1", "", "affinity auto")))
+	s := caddyharness.Load(t, logged(pricedPool(a, a, "cost 1 1", "", "affinity auto\ncache 1h")))
 	ask(t, s, chatPath, streamed)
 	line := s.AccessLog(t, 0)
 	for name := range names {

@@ -29,7 +29,7 @@ var (
 func TestDocumentedMetricsAreThoseOfThePage(t *testing.T) {
 	f := chatFormat
 	a := scripted.New(t).Always(f.send(0, withUsage(f.events("one ", "two"))...))
-	s := caddyharness.Load(t, observed(withFallback(a, a, "affinity auto")))
+	s := caddyharness.Load(t, observed(withFallback(a, a, "affinity auto\ncache 1h")))
 	ask(t, s, chatPath, `{"stream_options":{"include_usage":true},`+streamed[1:]) // histograms come with what they observe
 	text := send(t, s, "GET", ":8081/metrics", "", nil).body
 	types, labels := map[string]string{"redis_up": "gauge"}, make(map[string][]string)

@@ -13,7 +13,7 @@ import (
 // placeholders are those of the router, in an access log as x_<name>.
 var placeholders = []string{
 	"model", "pool", "deployment", "attempts", "fallbacks", "error_class",
-	"ttft_ms", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "usage", "cost", "affinity",
+	"ttft_ms", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "usage", "cost", "affinity", "cache",
 }
 
 func logged(pools string) string {

@@ -1,0 +1,198 @@
+package upstreams
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/llmrouter/caddy-llm-router/internal/cache"
+	"github.com/llmrouter/caddy-llm-router/internal/engine"
+	"github.com/llmrouter/caddy-llm-router/internal/state"
+)
+
+// Answers are those that a pool keeps: in memory, and where instances share a Redis,
+// there too. It is safe for concurrent use.
+type Answers struct {
+	*cache.Cache
+	// TTL is how long an answer is kept.
+	TTL time.Duration
+	// MaxItem is the largest answer that is kept, in bytes.
+	MaxItem int
+
+	values  state.Values
+	owner   string // whose answers they are: the group's or the pool's
+	vary    []string
+	literal bool
+	// perClient tells that clients reach a deployment with keys of their own. What
+	// one may see, another may not.
+	perClient bool
+}
+
+// answersState is the entry of a group in states, from one config to the next.
+type answersState struct{ *cache.Cache }
+
+// Destruct implements caddy.Destructor.
+func (s answersState) Destruct() error {
+	s.Close()
+	return nil
+}
+
+// takeAnswers gets hold of the answers of the pool's group, when its deployments are
+// known.
+func (p *Pool) takeAnswers(store state.Store) error {
+	c := p.effective.Cache
+	if !c.on() {
+		return nil
+	}
+	entry, err := p.heldAnswers.take("answers\x00"+c.Group, func() (caddy.Destructor, error) {
+		return answersState{cache.New(c.size())}, nil
+	})
+	if err != nil {
+		return err
+	}
+	kept := entry.(answersState).Cache
+	kept.SetSize(c.size())
+	p.answers = &Answers{
+		Cache: kept, TTL: time.Duration(c.TTL), MaxItem: int(c.maxItem()),
+		values: store.Values(), owner: p.owner(), vary: c.Vary, literal: !or(c.Defaults, true),
+	}
+	for _, d := range p.Deployments {
+		p.answers.perClient = p.answers.perClient || !d.keyIsFixed
+	}
+	return nil
+}
+
+// owner says whose answers the pool's are. Without a group, a pool that has come to
+// stand for something else does not give the answers of what it was.
+func (p *Pool) owner() string {
+	if group := p.effective.Cache.Group; group != "" {
+		return "group\x00" + group
+	}
+	parts := []string{"pool", p.Name}
+	for _, d := range p.Deployments {
+		parts = append(parts, d.sharedKey(p.Name))
+		for _, secret := range d.key {
+			hash := sha256.Sum256([]byte(secret))
+			parts = append(parts, hex.EncodeToString(hash[:]))
+		}
+	}
+	return strings.Join(parts, "\x00")
+}
+
+// AnswersOf are what a pool keeps; nil where it keeps nothing.
+func AnswersOf(p *engine.Pool) *Answers { return p.Upstream.(*Pool).answers }
+
+// Question is what one request asks, as far as answers differ by it.
+type Question struct {
+	Kind cache.Kind
+	Body []byte
+	// Target is the pool and what its wildcard stands for.
+	Target    engine.Target
+	Team      string
+	Tags      []string // sorted
+	Regions   []string // sorted
+	Namespace string
+}
+
+// answerHeaders are the headers of a request that may change the answer: which
+// version of an API is spoken, what of it is tried out, and for whom.
+var answerHeaders = []string{
+	"Accept", "Anthropic-Version", "Anthropic-Beta", "Openai-Beta", "Openai-Organization", "Openai-Project",
+}
+
+// Request is how the cache is asked for it.
+func (a *Answers) Request(r *http.Request, repl *caddy.Replacer, q *Question) cache.Request {
+	scope := make([]string, 0, 16+len(q.Tags)+len(a.vary))
+	scope = append(scope, a.owner, q.Target.Star, q.Team, q.Namespace, r.URL.EscapedPath(), r.URL.RawQuery)
+	scope = append(scope, strings.Join(q.Tags, "\x00"), strings.Join(q.Regions, "\x00"))
+	for _, name := range answerHeaders {
+		scope = append(scope, strings.Join(r.Header[name], ","))
+	}
+	for _, value := range a.vary {
+		scope = append(scope, repl.ReplaceAll(value, ""))
+	}
+	if a.perClient {
+		scope = appendCredentials(scope, r.Header)
+	}
+	return cache.Request{Kind: q.Kind, Body: q.Body, Literal: a.literal, Scope: scope}
+}
+
+// appendCredentials adds all headers that may be what a client is known by. Servers
+// have more names for keys than the router knows.
+func appendCredentials(scope []string, header http.Header) []string {
+	from := len(scope)
+	for name, values := range header {
+		if credentials[name] || maySayWho(name) {
+			scope = append(scope, name+": "+strings.Join(values, ","))
+		}
+	}
+	slices.Sort(scope[from:])
+	return scope
+}
+
+func maySayWho(name string) bool {
+	for _, word := range [...]string{"Key", "Token", "Auth", "Secret", "Password", "Credential", "Cookie", "Session"} {
+		if strings.Contains(name, word) {
+			return name != "Idempotency-Key" // which is another with each request
+		}
+	}
+	return false
+}
+
+// maxStored is the size of an answer as it is stored with others, in bytes.
+func (a *Answers) maxStored() int { return a.MaxItem + 8<<10 }
+
+// Find gets the answers of keys, nil where there is none: what is kept here, and then
+// what other instances have kept, which may take the time that the config allows Redis
+// and stays here as well.
+func (a *Answers) Find(ctx context.Context, keys []cache.Key, maxAge time.Duration) []*cache.Entry {
+	found, now := make([]*cache.Entry, len(keys)), time.Now()
+	var missing []int
+	for i, key := range keys {
+		if found[i] = a.Get(key, now, maxAge); found[i] == nil {
+			missing = append(missing, i)
+		}
+	}
+	if a.values == nil || len(missing) == 0 {
+		return found
+	}
+	names := make([]string, len(missing))
+	for i, place := range missing {
+		names[i] = storedKey(keys[place])
+	}
+	values, _ := a.values.Load(ctx, a.maxStored(), names...) // an error is as good as nothing
+	for i, value := range values {
+		place := missing[i]
+		found[place] = a.take(keys[place], value, time.Now(), maxAge)
+	}
+	return found
+}
+
+// take keeps what another instance has kept, if it is what it should be.
+func (a *Answers) take(key cache.Key, value []byte, now time.Time, maxAge time.Duration) *cache.Entry {
+	e, err := cache.Decode(key, value)
+	if err != nil || !e.Sound() {
+		return nil
+	}
+	if latest := now.Add(a.TTL); e.Expires.After(latest) {
+		e.Expires = latest
+	}
+	a.Put(key, e, now)
+	return a.Get(key, now, maxAge)
+}
+
+// Keep keeps an answer, here and for the other instances.
+func (a *Answers) Keep(key cache.Key, e *cache.Entry, now time.Time) {
+	a.Put(key, e, now)
+	if a.values != nil {
+		a.values.Keep(storedKey(key), e.Encode(key), e.Expires.Sub(now))
+	}
+}
+
+func storedKey(key cache.Key) string { return "answer:" + hex.EncodeToString(key[:]) }
