@@ -76,7 +76,7 @@ func TestAStrategyOfSomebodyElse(t *testing.T) {
 		deployment middle {
 			context_window 10000
 		}`)
-	for size, want := range map[int]string{10: "small", 5_000: "middle", 30_000: "middle", 200_000: "large", 900_000: "large"} {
+	for size, want := range map[int]string{10: "small", 5_000: "middle", 30_000: "middle", 200_000: "large", 500_000: "large"} {
 		if got := ask(t, server, strings.Repeat("x", size)); got != want {
 			t.Errorf("%d bytes: got %s, want %s", size, got, want)
 		}
