@@ -47,7 +47,7 @@ func run(ctx context.Context, w io.Writer, args []string) error {
 	caddy := flags.String("caddy", "", "plain Caddy, a `file`")
 	binary := flags.String("router", "", "a Caddy with llm_router, a `file`")
 	proxies := flags.String("proxies", "direct,caddy,router", "`names` of what to measure: direct, caddy, router, and the router\n"+
-		"with all that it can count (full), a thousand pools (pools), a\nhundred deployments (deployments), one of two of them away (dead)")
+		"with all that it can count (full), a thousand pools (pools), a\nhundred deployments (deployments), one of two of them away (dead), and the answer at hand (cache)")
 	flags.StringVar(&b.reference, "to", plainCaddy, "`name` of the proxy that ratios are taken to")
 	which := flags.String("scenarios", "json,sse,streams", "the scenarios whose names begin with one of these `prefixes`")
 	flags.IntVar(&b.rounds, "rounds", 5, "`number` of rounds")

@@ -35,6 +35,7 @@ var (
 		"dead":        deadConfig,
 		"pools":       manyPools(routerConfig, 1000),
 		"deployments": manyDeployments(routerConfig, 100),
+		"cache":       inPool(routerConfig, "\t\t\tcache 1h\n"),
 	}
 )
 
@@ -75,6 +76,11 @@ func manyDeployments(config string, n int) string {
 	for i := range n - 2 {
 		fmt.Fprintf(&deployments, "\t\t\tdeployment d%d http://{$BENCH_UPSTREAM_%d}/v1\n", i, 1+i%2)
 	}
+	return inPool(config, deployments.String())
+}
+
+// inPool is a config with more in its pool.
+func inPool(config, more string) string {
 	const open = "pool bench-model {\n"
-	return strings.Replace(config, open, open+deployments.String(), 1)
+	return strings.Replace(config, open, open+more, 1)
 }
