@@ -117,5 +117,6 @@ func (b *bench) one(ctx context.Context, s *scenario, p *proxy) (sample, error) 
 		return sample{}, err
 	}
 	defer process.stop()
+	process.keeps = p.name == "cache"
 	return b.measure(ctx, s, process.addr, process)
 }

@@ -19,7 +19,9 @@ import (
 // process is a proxy under test, a Caddy of its own.
 type process struct {
 	addr string
-	cmd  *exec.Cmd
+	// keeps tells that it may answer without asking an upstream.
+	keeps bool
+	cmd   *exec.Cmd
 	log  bytes.Buffer // of a child that has ended, until then not to be read
 }
 
