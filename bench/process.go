@@ -22,7 +22,7 @@ type process struct {
 	// keeps tells that it may answer without asking an upstream.
 	keeps bool
 	cmd   *exec.Cmd
-	log  bytes.Buffer // of a child that has ended, until then not to be read
+	log   bytes.Buffer // of a child that has ended, until then not to be read
 }
 
 // startProxy starts a Caddy with a Caddyfile on one core, and waits until an answer
