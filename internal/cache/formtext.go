@@ -6,24 +6,25 @@ import (
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
 )
 
 // string writes the string that comes next, and says how long its text is.
 func (f *form) string() (n int, err error) {
-	from := f.at + 1
-	end := bytes.IndexByte(f.data[from:], '"')
+	end := jsonwalk.StringEnd(f.data, f.at)
 	if end < 0 {
 		return 0, errOdd
 	}
-	text := f.data[from : from+end]
-	f.at = from + end + 1
+	text := f.data[f.at+1 : end-1]
+	f.at = end
+	if control(text) {
+		return 0, errOdd
+	}
 	if bytes.IndexByte(text, '\\') >= 0 {
-		f.at = from
-		if text, err = f.unescape(); err != nil {
+		if text, err = f.unescape(text); err != nil {
 			return 0, err
 		}
-	} else if control(text) {
-		return 0, errOdd
 	}
 	if !utf8.Valid(text) {
 		return 0, errOdd
@@ -52,34 +53,31 @@ func control(text []byte) bool {
 	return false
 }
 
-// unescape reads the rest of a string with escapes in it.
-func (f *form) unescape() ([]byte, error) {
+// unescape is what the inside of a string stands for.
+func (f *form) unescape(raw []byte) ([]byte, error) {
 	f.text = f.text[:0]
-	for f.at < len(f.data) {
-		rest := f.data[f.at:]
-		special := bytes.IndexAny(rest, "\"\\")
-		if special < 0 || control(rest[:special]) {
-			break
-		}
-		f.text = append(f.text, rest[:special]...)
-		f.at += special + 1
-		if rest[special] == '"' {
+	for {
+		i := bytes.IndexByte(raw, '\\')
+		if i < 0 {
+			f.text = append(f.text, raw...)
 			return f.text, nil
 		}
-		if !f.escape() {
-			break
+		f.text = append(f.text, raw[:i]...)
+		n := f.escape(raw[i+1:])
+		if n == 0 {
+			return nil, errOdd
 		}
+		raw = raw[i+1+n:]
 	}
-	return nil, errOdd
 }
 
-// escape reads what comes after a backslash.
-func (f *form) escape() bool {
-	if f.at >= len(f.data) {
-		return false
+// escape reads what comes after a backslash, and says how long it is; 0 for what means
+// nothing.
+func (f *form) escape(raw []byte) (n int) {
+	if len(raw) == 0 {
+		return 0
 	}
-	b := f.data[f.at]
-	f.at++
+	b := raw[0]
 	switch b {
 	case '"', '\\', '/':
 	case 'b':
@@ -93,37 +91,41 @@ func (f *form) escape() bool {
 	case 't':
 		b = '\t'
 	case 'u':
-		return f.codePoint()
+		return f.codePoint(raw)
 	default:
-		return false
+		return 0
 	}
 	f.text = append(f.text, b)
-	return true
+	return 1
 }
 
-// codePoint reads what comes after \u. Half of a pair is no text.
-func (f *form) codePoint() bool {
-	r, ok := f.hex()
-	if utf16.IsSurrogate(r) {
-		if !bytes.HasPrefix(f.data[f.at:], []byte(`\u`)) {
-			return false
-		}
-		f.at += 2
-		var low rune
-		low, ok = f.hex()
-		r = utf16.DecodeRune(r, low)
-		ok = ok && r != utf8.RuneError
+// codePoint reads a u and what comes after it. Half of a pair is no text.
+func (f *form) codePoint(raw []byte) (n int) {
+	const one, pair = len("u0000"), len(`ud800\udc00`)
+	r, ok := hex(raw)
+	if !ok {
+		return 0
+	}
+	if !utf16.IsSurrogate(r) {
+		f.text = utf8.AppendRune(f.text, r)
+		return one
+	}
+	if len(raw) < pair || raw[one] != '\\' || raw[one+1] != 'u' {
+		return 0
+	}
+	low, ok := hex(raw[one+1:])
+	if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
+		return 0
 	}
 	f.text = utf8.AppendRune(f.text, r)
-	return ok
+	return pair
 }
 
-// hex reads four hexadecimal digits.
-func (f *form) hex() (rune, bool) {
-	if len(f.data)-f.at < 4 {
+// hex reads the four hexadecimal digits that come after a u.
+func hex(raw []byte) (rune, bool) {
+	if len(raw) < len("u0000") {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(string(f.data[f.at:f.at+4]), 16, 16)
-	f.at += 4
+	n, err := strconv.ParseUint(string(raw[1:5]), 16, 16)
 	return rune(n), err == nil
 }
