@@ -17,25 +17,15 @@ func (a *Affinity) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return At(token).Errf("affinity: '%s' names no session; %s", by, expectedNames)
 		}
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := a.unmarshalSubdirective(d); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := block(d, func() error { return a.unmarshalSubdirective(d) })
+	return err
 }
 
 func (a *Affinity) unmarshalSubdirective(d *caddyfile.Dispenser) error {
 	switch name := d.Val(); name {
 	case "ttl":
-		if a.TTL != 0 {
-			return d.Err("ttl is given twice")
-		}
 		return duration(d, &a.TTL)
 	case "size":
-		if a.Size != 0 {
-			return d.Err("size is given twice")
-		}
 		var n int64
 		if err := count(d, &n); err != nil {
 			return err

@@ -17,18 +17,8 @@ func (c *Cache) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := parseDuration(d, "cache", args[0], &c.TTL); err != nil {
 		return err
 	}
-	seen := make(map[string]bool)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name := d.Val()
-		if seen[name] {
-			return d.Errf("%s is given twice", name)
-		}
-		seen[name] = true
-		if err := c.unmarshalSubdirective(d); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := block(d, func() error { return c.unmarshalSubdirective(d) })
+	return err
 }
 
 func (c *Cache) unmarshalSubdirective(d *caddyfile.Dispenser) error {

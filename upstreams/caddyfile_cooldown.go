@@ -18,18 +18,11 @@ func (c *Cooldown) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	seen := make(map[string]bool)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name := d.Val()
-		if seen[name] {
-			return d.Errf("%s is given twice", name)
-		}
-		seen[name] = true
-		if err := c.unmarshalSubdirective(d); err != nil {
-			return err
-		}
+	found, err := block(d, func() error { return c.unmarshalSubdirective(d) })
+	if err != nil {
+		return err
 	}
-	if len(args) == 0 && len(seen) == 0 {
+	if len(args) == 0 && !found {
 		return d.Err("cooldown: expected <duration> or off")
 	}
 	return nil

@@ -12,59 +12,43 @@ func (r *Retries) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := countPointer(d, &r.Count); err != nil {
 		return err
 	}
-	seen := make(map[string]bool)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name := d.Val()
-		if seen[name] {
-			return d.Errf("%s is given twice", name)
+	_, err := block(d, func() error { return r.unmarshalSubdirective(d) })
+	return err
+}
+
+func (r *Retries) unmarshalSubdirective(d *caddyfile.Dispenser) error {
+	switch name := d.Val(); name {
+	case "backoff":
+		args := d.RemainingArgs()
+		if len(args) != 2 {
+			return d.Errf("backoff: expected <initial> <max>, got %d arguments", len(args))
 		}
-		seen[name] = true
-		switch name {
-		case "backoff":
-			args := d.RemainingArgs()
-			if len(args) != 2 {
-				return d.Errf("backoff: expected <initial> <max>, got %d arguments", len(args))
-			}
-			if err := parseDuration(d, name, args[0], &r.InitialBackoff); err != nil {
-				return err
-			}
-			if err := parseDuration(d, name, args[1], &r.MaxBackoff); err != nil {
-				return err
-			}
-		case "max_wait":
-			args := d.RemainingArgs()
-			if len(args) == 0 || len(args) > 2 {
-				return d.Errf("max_wait: expected <duration> [<with_fallback>], got %d arguments", len(args))
-			}
-			if err := parseDuration(d, name, args[0], &r.MaxWait); err != nil {
-				return err
-			}
-			if len(args) == 2 {
-				if err := parseDuration(d, name, args[1], &r.MaxWaitWithFallback); err != nil {
-					return err
-				}
-			}
-		case "budget":
-			args := d.RemainingArgs()
-			if len(args) == 0 || len(args) > 2 {
-				return d.Errf("budget: expected <percent> [<min_per_second>], got %d arguments", len(args))
-			}
-			var err error
-			if r.BudgetPercent, err = percent(d, name, args[0], maxNumber); err != nil {
-				return err
-			}
-			if len(args) == 2 {
-				if r.BudgetMinPerSecond, err = percent(d, name, args[1], maxNumber); err != nil {
-					return err
-				}
-			}
-		default:
-			if err := classCount(d, &r.Classes, "retries", "backoff, max_wait, budget"); err != nil {
-				return err
-			}
+		if err := parseDuration(d, name, args[0], &r.InitialBackoff); err != nil {
+			return err
 		}
+		return parseDuration(d, name, args[1], &r.MaxBackoff)
+	case "max_wait":
+		args := d.RemainingArgs()
+		if len(args) == 0 || len(args) > 2 {
+			return d.Errf("max_wait: expected <duration> [<with_fallback>], got %d arguments", len(args))
+		}
+		if err := parseDuration(d, name, args[0], &r.MaxWait); err != nil || len(args) == 1 {
+			return err
+		}
+		return parseDuration(d, name, args[1], &r.MaxWaitWithFallback)
+	case "budget":
+		args := d.RemainingArgs()
+		if len(args) == 0 || len(args) > 2 {
+			return d.Errf("budget: expected <percent> [<min_per_second>], got %d arguments", len(args))
+		}
+		var err error
+		if r.BudgetPercent, err = percent(d, name, args[0], maxNumber); err != nil || len(args) == 1 {
+			return err
+		}
+		r.BudgetMinPerSecond, err = percent(d, name, args[1], maxNumber)
+		return err
 	}
-	return nil
+	return classCount(d, &r.Classes, "retries", "backoff, max_wait, budget")
 }
 
 // classCount reads "<class> <n>".
