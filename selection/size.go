@@ -82,15 +82,16 @@ func (s *Size) Room(c *Candidate) (tokens int, known bool) {
 func (s *Size) MoreRoom(c, other *Candidate) bool { return c.room(s.Output) > other.room(s.Output) }
 
 // AskFor makes the query leave out candidates that are known to give shorter
-// answers than the request allows, where one of all gives such long ones. Elsewhere
-// an upstream that does not mind may still serve it. It comes after Tags and Regions.
+// answers than the request allows, where one of all that may serve it gives such long
+// ones. Elsewhere an upstream that does not mind may still serve it. It comes after all
+// else of the query that lasts.
 func (q *Query) AskFor(all []*Candidate) {
 	q.MinOutput = 0
 	if q.Size.Output == 0 {
 		return
 	}
 	for _, c := range all {
-		if (c.MaxOutput == 0 || c.MaxOutput >= q.Size.Output) && q.Tags.Match(c) && q.inRegion(c) {
+		if (c.MaxOutput == 0 || c.MaxOutput >= q.Size.Output) && q.Tags.Match(c) && q.May(c) {
 			q.MinOutput = q.Size.Output
 			return
 		}

@@ -134,6 +134,29 @@ func TestRegionsAndOutputs(t *testing.T) {
 	}
 }
 
+// A candidate that gives long answers and does not hold the prompt keeps nobody else
+// out.
+func TestLongAnswersOfWhatIsTooSmall(t *testing.T) {
+	asked := 0
+	for _, test := range []struct {
+		name   string
+		tokens int
+		want   string
+	}{
+		{"it holds the prompt", 9, "b"},
+		{"it does not", 50, "a"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			all := []*Candidate{candidate("a", checked, longest(100), answers(10)), candidate("b", checked, longest(9), answers(100))}
+			q := Query{Now: noon, Size: Size{Bytes: 4 * test.tokens, Output: 50, Counter: counted{test.tokens, &asked}}}
+			q.AskFor(all)
+			if got := ids(q.Filter(nil, all)); got != test.want {
+				t.Errorf("usable %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 func TestMay(t *testing.T) {
 	asked := 0
 	for _, test := range []struct {
