@@ -183,6 +183,37 @@ func TestLongPromptsWaitForWhatHoldsThem(t *testing.T) {
 		}
 		idle(t, m)
 	})
+	bubble(t, "each is out where the other is not", func(t *testing.T) {
+		one := func(c *selection.Candidate) { c.MaxParallel = 1 }
+		together := deployment("together", holds(100), one)
+		apart := deployment("apart", func(c *selection.Candidate) { c.MaxInput, c.Tokenizer = 60, anyTokenizer{} }, one)
+		together.Acquire()
+		apart.Acquire()
+		m := newPool("m", together, apart)
+		m.Policy.Queue = QueuePolicy{Size: 10, Timeout: time.Minute}
+		r := newRouter(t, m)
+		served := make(chan string, 2)
+		ask := func(tokens, output int) {
+			req := prompt(tokens)
+			req.Size.Output = output
+			x := script(nil)
+			res := serve(t.Context(), r, req, x)
+			served <- strings.Join(x.trace, " ") + " " + res.Class.String()
+		}
+		go ask(50, 100)
+		time.Sleep(time.Second)
+		go ask(90, 0)
+		time.Sleep(time.Second)
+		together.Release()
+		if got := <-served; got != "m/together none" {
+			t.Errorf("got %q first, want the long prompt on the deployment that holds it", got)
+		}
+		apart.Release()
+		if got := <-served; got != "m/apart none" {
+			t.Errorf("got %q then, want the long answer on the other one", got)
+		}
+		idle(t, m)
+	})
 	bubble(t, "what is too long for all does not wait", func(t *testing.T) {
 		full := deployment("small", holds(10), func(c *selection.Candidate) { c.MaxParallel = 1 })
 		full.Acquire()

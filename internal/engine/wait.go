@@ -85,6 +85,7 @@ func (w *walk) takePlace() bool {
 
 // room is a pool in which a request may get a place.
 type room struct {
+	pool       *Pool
 	candidates []*selection.Candidate
 	query      selection.Query
 }
@@ -93,12 +94,14 @@ type room struct {
 // in, and those that it would fall back to from there.
 func (w *walk) rooms() []room {
 	w.rewind()
-	rooms := []room{{w.candidates, w.query}}
+	rooms := []room{w.room()}
 	for w.moveOn() {
-		rooms = append(rooms, room{w.candidates, w.query})
+		rooms = append(rooms, w.room())
 	}
 	return rooms
 }
+
+func (w *walk) room() room { return room{w.target.Pool, w.candidates, w.query} }
 
 // soonest tells in how long a deployment of the rooms may be free, 0 being any
 // moment; false when waiting for one is of no use.
@@ -130,9 +133,9 @@ func soonest(rooms []room, now time.Time) (soonest time.Duration, found bool) {
 // waits for tokens is not to be overtaken until it starves.
 type kind struct {
 	team, tags, regions string
-	// out is how many deployments the request can never have. Of two requests that
-	// are alike otherwise the larger one is out wherever the smaller one is.
-	out        int
+	// fits names the pools where the request may get a place, each with a mark for every
+	// deployment: whether it can ever have that one.
+	fits       string
 	noFallback bool
 	own        *Request // one that has fallbacks of its own is like no other
 }
@@ -142,13 +145,18 @@ func (w *walk) kind(rooms []room) kind {
 		team: w.req.Team, tags: strings.Join(w.req.Tags, ","), regions: strings.Join(w.req.Regions, ","),
 		noFallback: w.req.NoFallback,
 	}
+	var fits strings.Builder
 	for _, r := range rooms {
+		fits.WriteString(r.pool.Name)
 		for _, c := range r.candidates {
+			mark := byte('+')
 			if r.query.Check(c).Lasts() {
-				k.out++
+				mark = '-'
 			}
+			fits.WriteByte(mark)
 		}
 	}
+	k.fits = fits.String()
 	if w.req.FallbacksSet {
 		k.own = w.req
 	}
