@@ -68,7 +68,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	prompt := body.Prompt(&facts)
 	req.PromptTokens, req.Prompt, req.Stream = facts.PromptTokens(), prompt, streams(r, &facts)
 	req.MaxOutput = facts.MaxOutput * facts.Choices
-	req.Size = selection.Size{Bytes: facts.PromptBytes, Output: facts.MaxOutput, Counter: prompt}
+	if !facts.Truncates && !api.CountsTokens(r.URL.Path) { // no prompt is too long for these
+		req.Size = selection.Size{Bytes: facts.PromptBytes, Output: facts.MaxOutput, Counter: prompt}
+	}
 	c := call{w, r, repl, body, &facts, form, route, req}
 	if answers := upstreams.AnswersOf(route.Target.Pool); answers != nil {
 		return h.serveKept(c, answers, &asked)

@@ -47,6 +47,14 @@ func DialectOf(path string) Dialect {
 	return Other
 }
 
+// CountsTokens tells whether requests to a URL path have the tokens of their prompt
+// counted, and nothing else: by Anthropic, by OpenAI or by vLLM.
+func CountsTokens(path string) bool {
+	path = strings.TrimSuffix(path, "/")
+	return strings.HasSuffix(path, "/messages/count_tokens") || strings.HasSuffix(path, "/responses/input_tokens") ||
+		strings.HasSuffix(path, "/tokenize")
+}
+
 // NDJSON reports whether streams of the dialect are one JSON object a line
 // rather than server-sent events.
 func (d Dialect) NDJSON() bool { return d == OllamaChat || d == OllamaGenerate }

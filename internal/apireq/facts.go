@@ -40,6 +40,10 @@ type Facts struct {
 	// Unstored tells that the client does not want the answer to be kept, `store`
 	// being false: no request will name it.
 	Unstored bool
+	// Truncates tells that the client wants a prompt that is too long to be cut, and not
+	// refused: by truncation in the Responses API, truncate_prompt_tokens of vLLM, or
+	// truncate of servers of embeddings.
+	Truncates bool
 	// PromptBytes is the total length in the body of the values that make up
 	// the prompt, JSON syntax and base64 media included.
 	PromptBytes int

@@ -108,6 +108,8 @@ func (s *jsonScan) member(key []byte, m *members) (err error) {
 		s.facts.Metadata = Span{m.start, m.end}
 	case "store":
 		s.facts.Unstored = string(value) == "false"
+	case "truncation", "truncate", "truncate_prompt_tokens":
+		s.facts.Truncates = s.facts.Truncates || truncates(value)
 	case "n":
 		s.facts.Choices = max(count(value), 1)
 	default:
@@ -119,6 +121,15 @@ func (s *jsonScan) member(key []byte, m *members) (err error) {
 		}
 	}
 	return nil
+}
+
+// truncates tells whether a prompt may be cut, by the value of a field for that.
+func truncates(value []byte) bool {
+	switch string(value) {
+	case "null", "false", `"disabled"`, `"NONE"`, `"none"`:
+		return false
+	}
+	return true
 }
 
 // jsonModel is the text of the model, given its JSON value.

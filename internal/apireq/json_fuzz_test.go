@@ -169,6 +169,8 @@ func checkScanJSON(t *testing.T, body []byte) {
 			want.Choices = max(1, floatCount(m.raw))
 		case "store":
 			want.Unstored = string(m.raw) == "false"
+		case "truncation", "truncate", "truncate_prompt_tokens":
+			want.Truncates = want.Truncates || truncates(m.raw)
 		case "options":
 			limits[m.key] = got.MaxOutput // compared by the table test
 		case "max_completion_tokens", "max_output_tokens", "max_tokens":

@@ -284,3 +284,14 @@ func TestScanJSONAllocatesOnlyTheModel(t *testing.T) {
 		}
 	}
 }
+
+func TestTruncates(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{}`: false, `{"truncation":"auto"}`: true, `{"truncation":"disabled"}`: false, `{"truncate_prompt_tokens":-1}`: true, `{"truncate_prompt_tokens":null}`: false,
+		`{"truncate":true}`: true, `{"truncate":false}`: false, `{"truncate":"END"}`: true, `{"truncate":"NONE"}`: false, `{"truncation":"auto","truncate":false}`: true,
+	} {
+		if f, err := ScanJSON([]byte(body)); err != nil || f.Truncates != want {
+			t.Errorf("%s: got %t, %v, want %t", body, f.Truncates, err, want)
+		}
+	}
+}

@@ -76,6 +76,7 @@ func TestHopelessAttemptsAreNotMade(t *testing.T) {
 		{"nor are pictures", `{"model":"small","messages":[{"role":"user","content":[{"type":"text","text":"hello"},{"type":"image_url","image_url":{"url":"data:image/png;base64,` + strings.Repeat("iVBORw0K", 500) + `"}}]}]}`, "small"},
 		{"a prompt that cannot be counted passes", `{"model":"small","messages":[{"role":"user","content":"` + strings.Repeat(`\ud800 `, 500) + `"}]}`, "small"},
 		{"checks that are off", words("unchecked", 500, ""), "small"},
+		{"a prompt that is not to be cut", words("small", 101, `,"truncation":"disabled","truncate":false,"truncate_prompt_tokens":null`), tooLong},
 		{"an answer that is longer than a deployment gives", words("answers", 1, `,"max_tokens":51`), "long"},
 		{"one that it gives", words("answers", 1, `,"max_tokens":50`), "short"},
 		{"one that none gives is theirs to judge", words("answers", 1, `,"max_tokens":201`), "short"},
@@ -94,6 +95,27 @@ func TestHopelessAttemptsAreNotMade(t *testing.T) {
 				t.Errorf("got X-Should-Retry %q, want false", g.header.Get("X-Should-Retry"))
 			}
 			ups.none(t, "SHARED1", "SHARED2")
+		})
+	}
+}
+
+func TestLongPromptsThatAreNotRefused(t *testing.T) {
+	for _, tt := range []struct{ name, path, rest string }{
+		{"where their tokens are counted", messagesPath + "/count_tokens", ""},
+		{"where OpenAI counts them", "/v1/responses/input_tokens", ""},
+		{"where vLLM counts them", "/tokenize", ""},
+		{"where the Responses API is to cut them", "/v1/responses", `,"truncation":"auto"`},
+		{"where vLLM is to cut them", chatPath, `,"truncate_prompt_tokens":50`},
+		{"where other servers of embeddings are", "/v1/embeddings", `,"truncate":"END"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ups := crew{}
+			s := routerWith(t, ups.fill(t, sized))
+			g := ask(t, s, tt.path, words("small", 200, tt.rest))
+			if g.status != http.StatusOK {
+				t.Errorf("got %d %s, want 200", g.status, g.body)
+			}
+			counts(t, "small", ups["SHARED1"], 1)
 		})
 	}
 }
