@@ -46,8 +46,8 @@ func (l *load) run(ctx context.Context) {
 			for ctx.Err() == nil {
 				err := c.connect(ctx)
 				if err != nil && ctx.Err() == nil {
+					l.failure.Store(&err) // before it is counted
 					l.failures.Add(1)
-					l.failure.Store(&err)
 					time.Sleep(10 * time.Millisecond) // not to spin on a refusal
 				}
 			}
@@ -57,6 +57,14 @@ func (l *load) run(ctx context.Context) {
 		})
 	}
 	wg.Wait()
+}
+
+// failed is an error where a request has failed.
+func (l *load) failed() error {
+	if n := l.failures.Load(); n > 0 {
+		return fmt.Errorf("%d requests failed, the last one with: %w", n, *l.failure.Load())
+	}
+	return nil
 }
 
 // client is one connection at a time. It is barer than net/http's client, to leave

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,6 +30,10 @@ func (b *bench) measure(ctx context.Context, s *scenario, addr string, p *proces
 		u.interval.Store(int64(s.interval))
 		u.events.Store(s.events)
 	}
+	idle, err := p.rss() // while nothing is open
+	if err != nil {
+		return sample{}, err
+	}
 	asked := b.asked()
 	l := newLoad(addr, s)
 	running, cancel := context.WithCancel(ctx)
@@ -37,7 +42,7 @@ func (b *bench) measure(ctx context.Context, s *scenario, addr string, p *proces
 	stop := func() { cancel(); <-ended }
 	defer stop()
 	if s.memory {
-		return b.memory(ctx, s, p)
+		return b.memory(ctx, s, p, l, idle)
 	}
 	if err := pause(ctx, b.warmUp); err != nil {
 		return sample{}, err
@@ -60,14 +65,12 @@ func (b *bench) measure(ctx context.Context, s *scenario, addr string, p *proces
 	}
 	n, took := l.units.Load(), time.Since(began)
 	var result sample
-	if p != nil {
-		if result.rss, err = p.rss(); err != nil {
-			return sample{}, err
-		}
+	if result.rss, err = p.rss(); err != nil {
+		return sample{}, err
 	}
 	stop()
-	if failures := l.failures.Load(); failures > 0 {
-		return sample{}, fmt.Errorf("%d requests failed, the last one with: %w", failures, *l.failure.Load())
+	if err := l.failed(); err != nil {
+		return sample{}, err
 	}
 	if answers, asked := l.answers.Load(), b.asked()-asked; n == 0 || asked < answers && (p == nil || !p.keeps) {
 		return sample{}, fmt.Errorf("%d of %d answers came from an upstream, and %d units in time", asked, answers, n)
@@ -78,19 +81,16 @@ func (b *bench) measure(ctx context.Context, s *scenario, addr string, p *proces
 	return result, nil
 }
 
-// memory waits until all streams are open and tells what each of them holds.
-func (b *bench) memory(ctx context.Context, s *scenario, p *process) (sample, error) {
-	idle, err := p.rss()
-	if err != nil {
-		return sample{}, err
-	}
+// memory waits until all streams of the load are open and tells what each of them
+// holds beyond what the process had in use before.
+func (b *bench) memory(ctx context.Context, s *scenario, p *process, l *load, idle int) (sample, error) {
 	for range 300 {
 		if b.open() == int64(s.clients) {
 			if err := pause(ctx, b.warmUp+2*s.interval); err != nil {
 				return sample{}, err
 			}
 			rss, err := p.rss()
-			return sample{rss: (rss - idle) / s.clients}, err
+			return sample{rss: (rss - idle) / s.clients}, errors.Join(err, l.failed())
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
 			return sample{}, err

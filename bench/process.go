@@ -51,7 +51,9 @@ func startProxy(ctx context.Context, binary, caddyfile, core, dir string, upstre
 		if err = tryProxy(ctx, addr); err == nil {
 			return p, nil
 		}
-		time.Sleep(100 * time.Millisecond)
+		if pause(ctx, 100*time.Millisecond) != nil {
+			break
+		}
 	}
 	p.stop()
 	return nil, fmt.Errorf("%s gave no answer: %w\n%s", binary, err, p.log.Bytes())
@@ -113,8 +115,11 @@ func (p *process) cpu() (time.Duration, error) {
 	return sum, nil
 }
 
-// rss is the memory that the process has in use, in bytes.
+// rss is the memory that the process has in use, in bytes; 0 without one.
 func (p *process) rss() (int, error) {
+	if p == nil {
+		return 0, nil
+	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
