@@ -152,6 +152,26 @@ func TestRegionsOfPools(t *testing.T) {
 	}
 }
 
+// What can never serve a request says nothing about when it can be served.
+func TestWhatNeverServesIsNotWaitedFor(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		never func(*selection.Candidate)
+		req   Request
+	}{
+		{"another region", region("us"), Request{Model: "m", Regions: []string{"eu"}}},
+		{"shorter answers", func(c *selection.Candidate) { c.MaxOutput = 10 }, Request{Model: "m", Size: selection.Size{Output: 50}}},
+	} {
+		bubble(t, test.name, func(t *testing.T) {
+			m := newPool("m", deployment("never", test.never), deployment("later", region("eu"), cooling(7*time.Second, retry.ServerError)))
+			res := serve(t.Context(), newRouter(t, m), &test.req, script(nil))
+			if res.Class != retry.Overloaded || res.Wait != 7*time.Second {
+				t.Errorf("got %v and a wait of %v, want overloaded and 7s", res.Class, res.Wait)
+			}
+		})
+	}
+}
+
 // A long prompt that waits for the deployment that holds it keeps nobody from the
 // others, although it came first.
 func TestLongPromptsWaitForWhatHoldsThem(t *testing.T) {
