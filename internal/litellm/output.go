@@ -107,7 +107,8 @@ func (m *models) handler(pools []*upstreams.Pool) *handler {
 	if anyOf(pools, func(d *upstreams.Deployment) bool { return len(d.Tags) > 0 }) {
 		h.ClientOptions = append(h.ClientOptions, "tags")
 	}
-	if anyOf(pools, func(d *upstreams.Deployment) bool { return d.Region != "" }) {
+	// A region that is asked for is a promise: without a deployment in it, too.
+	if cfg.preCallChecks || anyOf(pools, func(d *upstreams.Deployment) bool { return d.Region != "" }) {
 		h.ClientOptions = append(h.ClientOptions, "region")
 	}
 	if !cfg.preCallChecks && anyOf(pools, func(d *upstreams.Deployment) bool { return d.MaxInput > 0 }) {

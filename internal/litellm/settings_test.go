@@ -59,6 +59,7 @@ func TestSettings(t *testing.T) {
 		{"a star for long prompts", `router_settings: {context_window_fallbacks: [{"*": [gpt]}]}`, "context_window_fallback", `["gpt"]`},
 		{"a star for filters", `router_settings: {content_policy_fallbacks: [{"*": [gpt]}]}`, "content_policy_fallback", `["gpt"]`},
 		{"no regions by default", "", "client_options.#(=region)", ""},
+		{"regions that no deployment has", "router_settings: {enable_pre_call_checks: true}", "client_options.#(=region)", `"region"`},
 		{"no checks of sizes that are not known", "", "pre_call_checks", ""},
 		{"max_fallbacks", "router_settings: {max_fallbacks: 0}", "max_fallbacks", "0"},
 		{"default_max_parallel_requests", "router_settings: {default_max_parallel_requests: 9}", "pools.0.deployments.1.max_parallel", "9"},
