@@ -169,6 +169,14 @@ func TestWhatNeverServesIsNotWaitedFor(t *testing.T) {
 				t.Errorf("got %v and a wait of %v, want overloaded and 7s", res.Class, res.Wait)
 			}
 		})
+		bubble(t, test.name+", beside a failure", func(t *testing.T) {
+			m := newPool("m", deployment("a", region("eu")), deployment("never", test.never), deployment("later", region("eu"), cooling(7*time.Second, retry.ServerError)))
+			f := newPool("f", deployment("x", region("eu")))
+			m.Fallback = to(f)
+			x := script(map[string][]step{"m/a": {fails(retry.ServerError)}})
+			serve(t.Context(), newRouter(t, m, f), &test.req, x)
+			x.want(t, "m/a f/x")
+		})
 	}
 }
 
