@@ -110,6 +110,18 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
+// Of what keeps a request out for good, its client can only mend its length.
+func TestTooLongIsSaidFirst(t *testing.T) {
+	bubble(t, "beside another region", func(t *testing.T) {
+		m := newPool("m", deployment("a", holds(10), region("eu")), deployment("b", region("us")))
+		req := prompt(50)
+		req.Regions = []string{"eu"}
+		if res := serve(t.Context(), newRouter(t, m), req, script(nil)); res.Class != retry.ContextWindow || res.Largest == nil || res.Largest.ID != "a" {
+			t.Errorf("got %v and the largest %+v, want context_window and a", res.Class, res.Largest)
+		}
+	})
+}
+
 // However a request leaves its pool, it does not come to one that is too small.
 func TestEveryFallbackHoldsThePrompt(t *testing.T) {
 	for _, class := range []retry.Class{retry.ServerError, retry.RateLimit, retry.ContextWindow, retry.ContentPolicy} {
@@ -211,37 +223,45 @@ func TestLongPromptsWaitForWhatHoldsThem(t *testing.T) {
 		}
 		idle(t, m)
 	})
-	bubble(t, "each is out where the other is not", func(t *testing.T) {
-		one := func(c *selection.Candidate) { c.MaxParallel = 1 }
-		together := deployment("together", holds(100), one)
-		apart := deployment("apart", func(c *selection.Candidate) { c.MaxInput, c.Tokenizer = 60, anyTokenizer{} }, one)
-		together.Acquire()
-		apart.Acquire()
-		m := newPool("m", together, apart)
-		m.Policy.Queue = QueuePolicy{Size: 10, Timeout: time.Minute}
-		r := newRouter(t, m)
-		served := make(chan string, 2)
-		ask := func(tokens, output int) {
-			req := prompt(tokens)
-			req.Size.Output = output
-			x := script(nil)
-			res := serve(t.Context(), r, req, x)
-			served <- strings.Join(x.trace, " ") + " " + res.Class.String()
-		}
-		go ask(50, 100)
-		time.Sleep(time.Second)
-		go ask(90, 0)
-		time.Sleep(time.Second)
-		together.Release()
-		if got := <-served; got != "m/together none" {
-			t.Errorf("got %q first, want the long prompt on the deployment that holds it", got)
-		}
-		apart.Release()
-		if got := <-served; got != "m/apart none" {
-			t.Errorf("got %q then, want the long answer on the other one", got)
-		}
-		idle(t, m)
-	})
+	for _, pools := range []string{"in one pool", "in pools to fall back to"} {
+		bubble(t, "each is out where the other is not, "+pools, func(t *testing.T) {
+			one := func(c *selection.Candidate) { c.MaxParallel = 1 }
+			together := deployment("together", holds(100), one)
+			apart := deployment("apart", func(c *selection.Candidate) { c.MaxInput, c.Tokenizer = 60, anyTokenizer{} }, one)
+			full := deployment("full", one)
+			for _, c := range []*selection.Candidate{together, apart, full} {
+				c.Acquire()
+			}
+			m, others := newPool("m", full, together, apart), []*Pool(nil)
+			if pools != "in one pool" {
+				m, others = newPool("m", full), []*Pool{newPool("f", apart), newPool("g", together)}
+				m.Fallback = to(others...)
+			}
+			m.Policy.Queue = QueuePolicy{Size: 10, Timeout: time.Minute}
+			r := newRouter(t, append(others, m)...)
+			served := make(chan string, 2)
+			ask := func(tokens, output int) {
+				req := prompt(tokens)
+				req.Size.Output = output
+				res := serve(t.Context(), r, req, script(nil))
+				served <- res.Deployment()
+			}
+			go ask(50, 100)
+			time.Sleep(time.Second)
+			go ask(90, 0)
+			time.Sleep(time.Second)
+			together.Release()
+			if got := <-served; got != "together" {
+				t.Errorf("got %q first, want the long prompt on the deployment that holds it", got)
+			}
+			apart.Release()
+			if got := <-served; got != "apart" {
+				t.Errorf("got %q then, want the long answer on the other one", got)
+			}
+			full.Release()
+			idle(t, m)
+		})
+	}
 	bubble(t, "what is too long for all does not wait", func(t *testing.T) {
 		full := deployment("small", holds(10), func(c *selection.Candidate) { c.MaxParallel = 1 })
 		full.Acquire()

@@ -132,22 +132,16 @@ func soonest(rooms []room, now time.Time) (soonest time.Duration, found bool) {
 // large they are is a part of it only as far as context windows go: a large one that
 // waits for tokens is not to be overtaken until it starves.
 type kind struct {
-	team, tags, regions string
+	team string
 	// fits names the pools where the request may get a place, each with a mark for every
-	// deployment: whether it can ever have that one.
-	fits       string
-	noFallback bool
-	own        *Request // one that has fallbacks of its own is like no other
+	// deployment that the team has there: whether the request can ever have it.
+	fits string
 }
 
 func (w *walk) kind(rooms []room) kind {
-	k := kind{
-		team: w.req.Team, tags: strings.Join(w.req.Tags, ","), regions: strings.Join(w.req.Regions, ","),
-		noFallback: w.req.NoFallback,
-	}
 	var fits strings.Builder
 	for _, r := range rooms {
-		fits.WriteString(r.pool.Name)
+		fits.WriteString(r.pool.Name + "\n")
 		for _, c := range r.candidates {
 			mark := byte('+')
 			if r.query.Check(c).Lasts() {
@@ -156,9 +150,5 @@ func (w *walk) kind(rooms []room) kind {
 			fits.WriteByte(mark)
 		}
 	}
-	k.fits = fits.String()
-	if w.req.FallbacksSet {
-		k.own = w.req
-	}
-	return k
+	return kind{w.req.Team, fits.String()}
 }
