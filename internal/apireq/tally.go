@@ -128,7 +128,7 @@ var density = func() (d [256]uint8) {
 		case c >= 'a' && c <= 'z':
 			d[c] = 9
 		case c >= 'A' && c <= 'Z':
-			d[c] = 12
+			d[c] = 13
 		default:
 			d[c] = sixteenths
 		}

@@ -2,9 +2,12 @@ package apireq
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/llmrouter/caddy-llm-router/internal/tokenizers"
 )
 
 // letters counts every character for a token, and what it is given.
@@ -130,6 +133,13 @@ func TestExceeds(t *testing.T) {
 			t.Errorf("counted %d bytes, want no more than about %d, and to let it pass", tok.given, maxPerToken*10_000)
 		}
 	})
+	t.Run("nor what takes too long whatever the limit", func(t *testing.T) {
+		p, _ := promptOf(t, chat(strings.Repeat(" ", maxCounted+1<<20)))
+		tok := new(blanks)
+		if p.Exceeds(tok, maxCounted) || tok.given > maxCounted+maxPiece {
+			t.Errorf("counted %d bytes, want no more than about %d, and to let it pass", tok.given, maxCounted)
+		}
+	})
 	t.Run("nothing is counted of a body that was released", func(t *testing.T) {
 		text := []byte(chat(long))
 		facts, err := ScanJSON(text)
@@ -149,6 +159,34 @@ func TestExceeds(t *testing.T) {
 			t.Error("got true, want false")
 		}
 	})
+}
+
+// What is taken for the most tokens that text can make is no less than what it makes.
+func TestTextWithinTheLimitIsWithinIt(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	of := func(letters string) string {
+		text := make([]byte, 8<<10)
+		for i := range text {
+			text[i] = letters[random.IntN(len(letters))]
+		}
+		return string(text)
+	}
+	const small = "abcdefghijklmnopqrstuvwxyz"
+	capitals := strings.ToUpper(small)
+	for name, text := range map[string]string{
+		"small letters": of(small), "capitals": of(capitals), "both": of(small + capitals), "with digits": of(small + capitals + "0123456789+/"), "words": of(small + "     "),
+	} {
+		for _, vocabulary := range tokenizers.Names() {
+			t.Run(name+" in "+vocabulary, func(t *testing.T) {
+				tok, _ := tokenizers.ByName(vocabulary)
+				n, _ := tok.Count(text)
+				p, _ := promptOf(t, chat(text))
+				if !p.Exceeds(tok, n-1) || p.Exceeds(tok, n) {
+					t.Errorf("%d tokens: got %t for one less, and %t for as many; want true and false", n, p.Exceeds(tok, n-1), p.Exceeds(tok, n))
+				}
+			})
+		}
+	}
 }
 
 // blanks makes no tokens of anything.
@@ -287,3 +325,26 @@ func BenchmarkExceeds(b *testing.B) {
 type quarter struct{}
 
 func (*quarter) Count(text string) (int, bool) { return len(text) / 4, true }
+
+// What is set aside to count a prompt is bounded, whatever the prompt is made of.
+func TestManyTextsAreNotAllKept(t *testing.T) {
+	for _, test := range []struct {
+		name, body   string
+		texts, bytes int // at most
+	}{
+		{"messages", `{"messages":["a"` + strings.Repeat(`,"a"`, 2*maxTexts) + `]}`, maxTexts, maxTexts},
+		{"tools", `{"tools":["a"` + strings.Repeat(`,"a"`, maxCounted) + `]}`, 1, maxCounted + 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, _ := promptOf(t, test.body)
+			p.Exceeds(new(letters), 0)
+			size := 0
+			for _, text := range p.texts.list {
+				size += len(text)
+			}
+			if n := len(p.texts.list); n == 0 || n > test.texts || size > test.bytes {
+				t.Errorf("kept %d texts of %d bytes, want at most %d of %d", n, size, test.texts, test.bytes)
+			}
+		})
+	}
+}
