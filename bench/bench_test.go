@@ -146,15 +146,15 @@ func TestChatsAreOfTheirSize(t *testing.T) {
 func TestRatiosAreTakenWithinARound(t *testing.T) {
 	samples := []sample{
 		{proxy: plainCaddy, scenario: "json-1k", round: 0, cpu: 100},
-		{proxy: router, scenario: "json-1k", round: 0, cpu: 50},
+		{proxy: router, scenario: "json-1k", round: 0, cpu: 80},
 		{proxy: plainCaddy, scenario: "json-1k", round: 1, cpu: 1000}, // a busy round
-		{proxy: router, scenario: "json-1k", round: 1, cpu: 600},
-		{proxy: plainCaddy, scenario: "json-1k", round: 2, cpu: 100},
-		{proxy: router, scenario: "json-1k", round: 2, cpu: 70},
+		{proxy: router, scenario: "json-1k", round: 1, cpu: 900},
+		{proxy: plainCaddy, scenario: "json-1k", round: 2, cpu: 400},
+		{proxy: router, scenario: "json-1k", round: 2, cpu: 40},
 	}
 	cpu := func(s *sample) float64 { return float64(s.cpu) }
-	if got := ratio(samples, "json-1k", router, plainCaddy, cpu); got != 0.6 {
-		t.Errorf("got %v, want the median of 0.5, 0.6 and 0.7", got)
+	if got := ratio(samples, "json-1k", router, plainCaddy, cpu); got != 0.8 {
+		t.Errorf("got %v, want the median of 0.8, 0.9 and 0.1", got)
 	}
 	if got := ratio(samples, "json-1k", plainCaddy, plainCaddy, cpu); got != 0 {
 		t.Errorf("got %v, want no ratio of the reference to itself", got)
