@@ -8,7 +8,6 @@ import (
 	"github.com/llmrouter/caddy-llm-router/internal/cache"
 	"github.com/llmrouter/caddy-llm-router/internal/metrics"
 	"github.com/llmrouter/caddy-llm-router/retry"
-	"github.com/llmrouter/caddy-llm-router/selection"
 	"github.com/llmrouter/caddy-llm-router/upstreams"
 )
 
@@ -76,7 +75,7 @@ func (k *kept) askMissing(c call, f *cache.Flight, known *found) (done bool, err
 	req := *c.req
 	prompt := part.Prompt(&facts)
 	req.PromptTokens, req.Prompt = facts.PromptTokens(), prompt
-	req.Size = selection.Size{Bytes: facts.PromptBytes, Output: facts.MaxOutput, Counter: prompt}
+	req.Size = sizeOf(c.r, &facts, prompt)
 	collected := &collector{header: make(http.Header)}
 	x := upstreams.NewExchange(collected, c.r, part, &facts, false)
 	defer x.Close()

@@ -68,15 +68,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	prompt := body.Prompt(&facts)
 	req.PromptTokens, req.Prompt, req.Stream = facts.PromptTokens(), prompt, streams(r, &facts)
 	req.MaxOutput = facts.MaxOutput * facts.Choices
-	if !facts.Truncates && !api.CountsTokens(r.URL.Path) { // no prompt is too long for these
-		req.Size = selection.Size{Bytes: facts.PromptBytes, Output: facts.MaxOutput, Counter: prompt}
-	}
+	req.Size = sizeOf(r, &facts, prompt)
 	c := call{w, r, repl, body, &facts, form, route, req}
 	if answers := upstreams.AnswersOf(route.Target.Pool); answers != nil {
 		return h.serveKept(c, answers, &asked)
 	}
 	_, err = h.ask(c, "")
 	return err
+}
+
+// sizeOf is what the request takes of a context window. No prompt is too long to be
+// counted, or where it is to be cut.
+func sizeOf(r *http.Request, facts *apireq.Facts, prompt *apireq.Prompt) selection.Size {
+	if facts.Truncates || api.CountsTokens(r.URL.Path) {
+		return selection.Size{}
+	}
+	return selection.Size{Bytes: facts.PromptBytes, Output: facts.MaxOutput, Counter: prompt}
 }
 
 // serveUpgrade takes a WebSocket to a deployment, by the model in its query.
