@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/llmrouter/caddy-llm-router/internal/caddyharness"
 	"github.com/llmrouter/caddy-llm-router/internal/scripted"
 )
 
@@ -91,5 +93,19 @@ func TestNobodyWaitsForLosers(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A loser whose upstream has not been sent anything has cost nothing.
+func TestLosersThatSentNothingCostNothing(t *testing.T) {
+	deafUntil = make(chan struct{})
+	b := scripted.New(t).Always(scripted.OK("by b"))
+	s := caddyharness.Load(t, observed("pool p {\nhedge 50ms\ndeployment a {\nweight 1\ntransport test_deaf\n}\ndeployment b "+b.URL+" {\nweight 0\n}\n}\n"))
+	ask(t, s, chatPath, plain).served(t, "by b", "b", 2, 0)
+	close(deafUntil)
+	eventually(t, "the loser to be counted", 5*time.Second, func() bool { return scrape(t, s)[attempts("p", "a", "canceled")] == 1 })
+	page := scrape(t, s)
+	if sent, won := page[tokens("p", "a", "input")], page[tokens("p", "b", "input")]; sent != 0 || won == 0 {
+		t.Errorf("got %v tokens that were sent to the loser, and %v to the winner; want none, and some", sent, won)
 	}
 }
