@@ -28,11 +28,13 @@ func TestWhatRequestsHold(t *testing.T) {
 		{"a request of announced length", "", "/v1/chat/held", size, size + size/10},
 		{"a chunked request", "", "/v1/chat/held", -1, size + size/10},
 		{"a stream that has begun", "", "/v1/chat/completions/open", size, size / 10},
+		{"a stream that has begun before it was hedged", `"hedge":{"after":"1h"},`, "/v1/chat/completions/open", size, size / 10},
 		{"a stream that can go on elsewhere", `"resume":true,`, "/v1/chat/completions/open", size, size + size/10},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			handler, err := provision(t, `{`+tt.policy+`"pools":[{"name":"m","deployments":[
-				{"id":"a","base_url":"http://127.0.0.1:1/v1","reverse_proxy":{"transport":{"protocol":"test_instant"}}}]}]}`)
+				{"id":"a","base_url":"http://127.0.0.1:1/v1","reverse_proxy":{"transport":{"protocol":"test_instant"}}},
+				{"id":"b","base_url":"http://127.0.0.1:2/v1","reverse_proxy":{"transport":{"protocol":"test_instant"}}}]}]}`)
 			if err != nil {
 				t.Fatal(err)
 			}

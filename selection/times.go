@@ -40,12 +40,14 @@ func (t *Times) Add(took time.Duration) {
 
 // AddLate takes in that an answer would have taken longer than took. That is
 // evidence only where it is late already, by the percentile that is asked for: it
-// keeps the percentile from shrinking as nobody waits for what is late.
+// keeps the percentile from shrinking as nobody waits for what is late. It counts as
+// the longest that is kept at most, or a deployment that hangs would be waited for
+// longer each time.
 func (t *Times) AddLate(took time.Duration, percent int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if late, ok := t.percentile(percent); ok && took >= late {
-		t.add(took)
+		t.add(min(took, t.kept.sorted[len(t.kept.sorted)-1]))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
@@ -44,4 +45,13 @@ func (c bodyConn) ReadFrom(r io.Reader) (int64, error) {
 	n, err := body.WriteTo(c.Conn)
 	limited.N -= n
 	return n, err
+}
+
+// CloseWrite tells the upstream of a connection that was upgraded that the client has
+// said all: without it, Caddy would end such a connection in both directions.
+func (c bodyConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return http.ErrNotSupported
 }

@@ -144,7 +144,7 @@ func (x *Exchange) Deliver(ctx context.Context, a *engine.Attempt) engine.Outcom
 	if !x.committed {
 		x.writeHead(a)
 	}
-	if x.stream.transcript == nil && x.forks == nil { // nothing else will be tried, and a stream may last
+	if x.stream.transcript == nil && !x.raced { // nothing else will be tried, and a stream may last
 		x.body.Release()
 	}
 	x.watch.limit(a.Idle)

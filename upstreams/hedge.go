@@ -40,8 +40,8 @@ func (h *Hedge) validate() error {
 	case h.Max < 0:
 		return errors.New("max is negative")
 	case h.Off:
-		if h.After != 0 || h.Percentile != 0 {
-			return errors.New("it is off, and has after or percentile")
+		if h.After != 0 || h.Percentile != 0 || h.Max != 0 {
+			return errors.New("it is off, and has after, percentile or max")
 		}
 	case h.After < 0:
 		return errors.New("after is negative")

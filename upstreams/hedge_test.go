@@ -41,6 +41,7 @@ func TestHedgeValidateRefuses(t *testing.T) {
 		"both":                    {After: second, Percentile: 95},
 		"off and a time":          {Off: true, After: second},
 		"off and a percentile":    {Off: true, Percentile: 95},
+		"off and a number":        {Off: true, Max: 1},
 		"a negative time":         {After: -second},
 		"a negative number":       {After: second, Max: -1},
 		"a percentile of nothing": {Percentile: 49},

@@ -78,10 +78,13 @@ func (x *Exchange) holdStream(ctx context.Context, a *engine.Attempt) engine.Out
 	x.account.stream = &s.tracker
 	x.answer.held = getHold()
 	var replay *sse.Replay
-	if x.committed {
+	switch {
+	case x.committed:
 		replay, x.resumed = s.transcript.Replay(), true
-	} else if a.Resume {
+	case a.Resume:
 		s.transcript = sse.NewTranscript(x.dialect)
+	default:
+		s.transcript = nil // of an attempt in a pool that resumes
 	}
 	for {
 		ev, err := s.reader.Next()

@@ -104,7 +104,8 @@ func (r *race) hedge(ctx context.Context, late *runner) {
 	}
 	r.walk.hedges++
 	r.start(ctx, t).beside = late
-	t.excused = t.excused || t.turn.Limit < late.turn.Limit
+	own := t.turn.Limit == r.walk.limitOf(t.turn.Candidate)
+	t.excused = t.excused || !own && t.turn.Limit < late.turn.Limit
 }
 
 // leaveAlone sets the timer for an attempt that is alone again, if there is one and

@@ -61,6 +61,20 @@ func TestHedgesAreExcusedForLittleTime(t *testing.T) {
 	})
 }
 
+// One that ran into its deployment's own limit is, however long the other one may take.
+func TestHedgesAreBlamedForTheirOwnLimits(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		a, b := deployment("a"), deployment("b")
+		b.Limits.Whole = 2 * time.Second
+		x := racers(map[string][]step{"a": {good(time.Minute)}, "b": {good(time.Hour)}})
+		res := serve(t.Context(), newRouter(t, hedging(newPool("m", a, b))), &Request{Model: "m"}, x)
+		x.want(t, "a@0s b@1s")
+		if res.Class != retry.None || a.Failures() != 0 || b.Failures() != 1 {
+			t.Errorf("got %v with %d failures of the first and %d of the hedge; want a good answer with 0 and 1", res.Class, a.Failures(), b.Failures())
+		}
+	})
+}
+
 // A panic in an attempt is one of its request, not of the process, and nothing of
 // either attempt is left behind.
 func TestPanicsComeUpInTheRequest(t *testing.T) {

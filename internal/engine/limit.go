@@ -12,22 +12,29 @@ import (
 // client who set it. While there is somewhere else to go it leaves a quarter of
 // the time that remains.
 func (w *walk) limit(c *selection.Candidate) (limit time.Duration, byClient bool) {
-	p := &w.target.Pool.Policy
 	limit = time.Until(w.deadline)
 	if w.hasNext() {
 		limit -= limit / 4
 	}
-	own := cmp.Or(c.Limits.Whole, p.Timeout)
-	if w.req.Stream {
-		own = cmp.Or(c.Limits.FirstToken, p.FirstToken, own)
-		if client := w.req.FirstToken; client > 0 && client < cmp.Or(own, limit) && client < limit {
-			return client, true
-		}
+	own := w.limitOf(c)
+	if client := w.req.FirstToken; w.req.Stream && client > 0 && client < cmp.Or(own, limit) && client < limit {
+		return client, true
 	}
 	if own > 0 && own < limit {
 		return own, false
 	}
 	return limit, w.ownLimit
+}
+
+// limitOf is the longest that an attempt on c may take, whatever is left of the
+// request's time; 0 is no limit.
+func (w *walk) limitOf(c *selection.Candidate) time.Duration {
+	p := &w.target.Pool.Policy
+	own := cmp.Or(c.Limits.Whole, p.Timeout)
+	if w.req.Stream {
+		own = cmp.Or(c.Limits.FirstToken, p.FirstToken, own)
+	}
+	return own
 }
 
 // hasNext tells whether another attempt could follow the one about to be made,

@@ -34,3 +34,27 @@ func TestIdlePoolsHaveNoGoroutines(t *testing.T) {
 		return err == nil && g.status == 200
 	})
 }
+
+// Many deployments share connections where they are at the same address, and nowhere
+// else, however alike they are.
+func TestManyDeploymentsAreEachAtTheirOwnAddress(t *testing.T) {
+	const many = 70
+	for name, options := range map[string][]scripted.Option{"hosts": nil, "sockets": {scripted.WithUnixSocket()}} {
+		t.Run(name, func(t *testing.T) {
+			var pools strings.Builder
+			for i := range many {
+				u := scripted.New(t, options...).Always(scripted.OK(fmt.Sprintf("by number %d.", i)))
+				address := u.URL
+				if options != nil {
+					address = u.Addr
+				}
+				fmt.Fprintf(&pools, "pool p%d {\n\tdeployment d%[1]d %s\n}\n", i, address)
+			}
+			s := routerWith(t, pools.String())
+			for i := range many {
+				g := ask(t, s, chatPath, strings.Replace(plain, `"p"`, fmt.Sprintf(`"p%d"`, i), 1))
+				g.served(t, fmt.Sprintf("by number %d.", i), fmt.Sprintf("d%d", i), 1, 0)
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package wholepath
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -148,4 +149,19 @@ func TestResumeLeavesToolCallsAlone(t *testing.T) {
 	s := routerWith(t, twoInOrder(a, b, resumePolicy))
 	f.checkBroken(t, ask(t, s, f.path, f.request), begun)
 	counts(t, "b", b, 0)
+}
+
+// What a pool says of resuming does not hold in the one that it falls back to.
+func TestResumeIsForItsPoolOnly(t *testing.T) {
+	for _, f := range resumable {
+		t.Run(f.name, func(t *testing.T) {
+			begun := f.begun("one ")
+			a := scripted.New(t).Always(f.send(0, append(f.begun(), f.failure)...))
+			b, c := scripted.New(t).Always(f.cut(begun...)), scripted.New(t).Always(f.send(0, f.events("one two")...))
+			s := routerWith(t, fmt.Sprintf("retries 0\npool p {\nresume on\ndeployment a %s\nfallback q\n}\npool q {\ndeployment b %s\ndeployment c %s {\norder 2\n}\n}\n", a.URL, b.URL, c.URL))
+			f.checkBroken(t, ask(t, s, f.path, f.request), begun)
+			counts(t, "a", a, 1)
+			counts(t, "c", c, 0)
+		})
+	}
 }

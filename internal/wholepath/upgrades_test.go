@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -373,5 +374,46 @@ func TestUpgradeFailureKeepsNoHeaders(t *testing.T) {
 	g.by(t, "", 2, 0)
 	if got := g.header.Values("Set-Cookie"); len(got) > 0 {
 		t.Errorf("got the cookie %q of a deployment that failed", got)
+	}
+}
+
+// A client that has said all still hears what the upstream has to say.
+func TestUpgradesMayEndInOneDirection(t *testing.T) {
+	for name, transport := range map[string]string{"plain": "", "with time limits": "transport http {\nwrite_timeout 5s\n}"} {
+		t.Run(name, func(t *testing.T) {
+			u := scripted.New(t).Always(func(w http.ResponseWriter, _ *http.Request) {
+				conn, rw, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n") //nolint:errcheck // the client sees what is missing
+				said, _ := io.ReadAll(rw)
+				fmt.Fprintf(conn, "all of %q", said)
+			})
+			s := routerWith(t, deployment(u.URL, transport))
+			conn, err := s.Dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(askTimeout)) //nolint:errcheck // the test would hang otherwise, and be noticed
+			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", realtimePath)
+			r := bufio.NewReader(conn)
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != http.StatusSwitchingProtocols {
+				t.Fatalf("got status %d, want 101", resp.StatusCode)
+			}
+			io.WriteString(conn, "this")      //nolint:errcheck // the answer shows it
+			conn.(*net.UnixConn).CloseWrite() //nolint:errcheck // the answer shows it
+			if got, err := io.ReadAll(r); string(got) != `all of "this"` || err != nil {
+				t.Errorf("got %q and %v, want the whole answer", got, err)
+			}
+			(&pair{s: s}).logged(t, realtimePath) // Caddy is not to be stopped while it ends the connection
+		})
 	}
 }
