@@ -125,6 +125,7 @@ func TestSessionsAreFoundWithoutMemory(t *testing.T) {
 		"a header":   exchangeOf(t, `{}`, "Session-Id", "0123456789abcdef"),
 		"a field":    exchangeOf(t, `{"metadata":{"user_id":"u"},"previous_response_id":"r"}`),
 		"the prompt": exchangeOf(t, `{"messages":[{"role":"system","content":"s"},{"role":"user","content":"q"}]}`),
+		"escapes":    exchangeOf(t, `{"metadata":{"\u0061":1},"messages":[{"\u0061":1,"rol\u0065":"user","content":"q"}]}`),
 		"nothing":    exchangeOf(t, `{}`),
 	} {
 		if n := testing.AllocsPerRun(100, func() { x.Session(p.engine, "team") }); n != 0 {
