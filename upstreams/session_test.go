@@ -92,6 +92,32 @@ func TestWhichOfManyNamesTheSession(t *testing.T) {
 	})
 }
 
+// A pool tells others of its sessions for as long as its config is in use.
+func TestSessionsAreSharedUntilCleanup(t *testing.T) {
+	for name, want := range map[string]int{"auto": 1, "off": 0} {
+		store := &countingStore{attached: make(map[string]int)}
+		p := &Pool{Name: "shared", engine: engine.NewPool("shared", nil)}
+		p.effective.Affinity = &Affinity{By: []string{"auto"}, Off: name == "off"}
+		if err := p.keepSessions(store); err != nil {
+			t.Fatal(err)
+		}
+		if got := store.attached["shared"]; got != want {
+			t.Errorf("%s: got the pool attached %d times, want %d", name, got, want)
+		}
+		for range 2 { // Caddy cleans up what failed, too
+			if err := p.Cleanup(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := store.attached["shared"]; got != 0 {
+			t.Errorf("%s: got the pool attached %d times after the cleanup, want none", name, got)
+		}
+		if _, held := states.References("sessions\x00shared"); held {
+			t.Errorf("%s: got the sessions held after the cleanup, want them let go", name)
+		}
+	}
+}
+
 // A session costs what its text does, and no memory.
 func TestSessionsAreFoundWithoutMemory(t *testing.T) {
 	p := keepingPool(t, "p", "auto")
@@ -99,6 +125,7 @@ func TestSessionsAreFoundWithoutMemory(t *testing.T) {
 		"a header":   exchangeOf(t, `{}`, "Session-Id", "0123456789abcdef"),
 		"a field":    exchangeOf(t, `{"metadata":{"user_id":"u"},"previous_response_id":"r"}`),
 		"the prompt": exchangeOf(t, `{"messages":[{"role":"system","content":"s"},{"role":"user","content":"q"}]}`),
+		"escapes":    exchangeOf(t, `{"metadata":{"\u0061":1},"messages":[{"\u0061":1,"rol\u0065":"user","content":"q"}]}`),
 		"nothing":    exchangeOf(t, `{}`),
 	} {
 		if n := testing.AllocsPerRun(100, func() { x.Session(p.engine, "team") }); n != 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,6 +104,11 @@ func (s *countingStore) Attach(key string, d state.Shared) (state.Link, func()) 
 	s.attached[key]++
 	link, _ := state.Alone{}.Attach(key, d)
 	return link, func() { s.attached[key]-- }
+}
+
+func (s *countingStore) AttachSessions(pool string, _ state.Sessions) func() {
+	s.attached[pool]++
+	return sync.OnceFunc(func() { s.attached[pool]-- })
 }
 
 func TestShare(t *testing.T) {

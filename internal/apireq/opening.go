@@ -9,6 +9,10 @@ import (
 // bytes: of a longer one, half of that from its beginning and half from its end.
 const maxOpening = 64 << 10
 
+// maxContentParts is how many parts of a message are told apart. A hash of each of the
+// millions that a body can have would take seconds.
+const maxContentParts = 64
+
 // digest is the hash of a part of a prompt.
 type digest [sha256.Size]byte
 
@@ -74,7 +78,11 @@ func digestOfContent(content []byte) (all digest) {
 	if len(content) == 0 || content[0] != '[' {
 		return all.with(digestOf(content))
 	}
+	parts := 0
 	for i := skipSpace(content, 1); i < len(content) && content[i] != ']'; {
+		if parts++; parts > maxContentParts {
+			return all.with(digestOf(content[i:]))
+		}
 		end, err := skipValue(content, i)
 		if err != nil {
 			return all

@@ -14,6 +14,9 @@ func TestOpenings(t *testing.T) {
 	long := func(begin, end string) string {
 		return `{"messages":[{"role":"user","content":"` + begin + strings.Repeat("x", 3*maxOpening) + end + `"}]}`
 	}
+	parts := func(n int, last string) string {
+		return `{"messages":[{"role":"user","content":[` + strings.Repeat(`{"text":"q"},`, n) + last + `]}]}`
+	}
 	for _, tt := range []struct {
 		name, a, b string
 		same       bool
@@ -34,6 +37,9 @@ func TestOpenings(t *testing.T) {
 		{"a text, and a list of it", `{"messages":[{"role":"user","content":"q"}]}`, `{"messages":[{"content":[{"text":"q","type":"text"}],"role":"user"},` + answer + `]}`, true},
 		{"a second text", `{"messages":[{"role":"user","content":[{"text":"q"},{"text":"r"}]}]}`, `{"messages":[{"role":"user","content":[{"text":"q"},{"text":"s"}]}]}`, false},
 		{"texts that are cut elsewhere", `{"messages":[{"role":"user","content":[{"text":"q"},{"text":"r"}]}]}`, `{"messages":[{"role":"user","content":[{"text":"qr"}]}]}`, false},
+		{"a mark at the last part that is told apart", parts(maxContentParts-1, `{"text":"r"}`), parts(maxContentParts-1, `{"text":"r","cache_control":{}}`), true},
+		{"a mark at the next, which is as it is", parts(maxContentParts, `{"text":"r"}`), parts(maxContentParts, `{"text":"r","cache_control":{}}`), false},
+		{"another text after them", parts(2*maxContentParts, `{"text":"r"}`), parts(2*maxContentParts, `{"text":"s"}`), false},
 		{"another image", `{"messages":[{"role":"user","content":[{"text":"q"},{"image_url":"a"}]}]}`, `{"messages":[{"role":"user","content":[{"text":"q"},{"image_url":"b"}]}]}`, false},
 		{"a user who says nothing", `{"messages":[{"role":"user"}]}`, `{"messages":[{"role":"user"},` + answer + `]}`, true},
 		{"another message before the user's", `{"messages":[` + answer + `,` + first + `]}`, `{"messages":[` + system + `,` + first + `]}`, false},

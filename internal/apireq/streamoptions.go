@@ -56,6 +56,7 @@ func keyIs(key []byte, name string) bool {
 	if len(key) > 6*len(name) {
 		return false
 	}
-	plain, ok := unescape(nil, key)
+	var scratch [maxEscapedKey]byte
+	plain, ok := unescape(scratch[:0], key)
 	return ok && string(plain) == name
 }

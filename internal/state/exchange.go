@@ -33,9 +33,9 @@ type round struct {
 	tellings []sessionTelling // of sessions, what was not told yet
 }
 
-// exchange is one round: it hands over what was used here and learns what was
-// used everywhere.
-func (s *Redis) exchange(ctx context.Context) error {
+// exchange hands over what was used here and learns what was used everywhere. It is
+// well when Redis has answered, and quickly enough for those that wait.
+func (s *Redis) exchange(ctx context.Context) (well bool, err error) {
 	s.noteLeaving()
 	defer s.dropLeaving()
 	now := time.Now()
@@ -43,14 +43,14 @@ func (s *Redis) exchange(ctx context.Context) error {
 	if s.reconcile.Swap(false) || now.Sub(r.reconciled) >= reconcileEvery {
 		if err := s.catchUp(ctx); err != nil {
 			s.reconcile.Store(true)
-			return err
+			return false, err
 		}
 		r.reconciled, r.contact = now, now
 		now = time.Now()
 	}
 	s.collect(now)
 	if len(r.calls) == 0 && now.Sub(r.contact) < pingEvery {
-		return nil
+		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
@@ -62,20 +62,19 @@ func (s *Redis) exchange(ctx context.Context) error {
 		}
 	}
 	if failure != nil {
-		return failure
+		return false, failure
 	}
 	if len(r.calls) == 0 || s.breaker.tooSlow() {
 		begin := time.Now()
 		if err := s.client.Ping(ctx).Err(); err != nil {
-			return err
+			return false, err
 		}
 		if s.breaker.tooSlow() && time.Since(begin) > s.options.Timeout {
-			return nil // it works, but not for those that wait
+			return false, nil // it works, but not for those that wait
 		}
 	}
 	r.contact = now
-	s.succeeded()
-	return nil
+	return true, nil
 }
 
 // noteLeaving notes the members that this round is the last one of.

@@ -149,6 +149,23 @@ func TestSessionsAreToldAfterAnOutage(t *testing.T) {
 	})
 }
 
+// A Redis that answers and takes no sessions is away, once, however long it lasts.
+func TestFullRedisTakesNoSessions(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := open(t, addrs(server))
+	s := w.withPool(t, "pool")
+	w.waitUp(t)
+	server.Do(t, "CONFIG", "SET", "maxmemory", "1")
+	s.Bind(time.Now(), sessionKey(1), "a")
+	w.waitDown(t)
+	tried := w.Stats().Failures
+	redistest.WaitFor(t, "more rounds", func() bool { return w.Stats().Failures >= tried+4 }) // with pings between them
+	server.Do(t, "CONFIG", "SET", "maxmemory", "0")
+	w.waitUp(t)
+	w.requireOnce(t)
+}
+
 func TestSessionsAreHandedOverWhenAStoreCloses(t *testing.T) {
 	server := redistest.Start(t)
 	closing := NewRedis(addrs(server))

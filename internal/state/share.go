@@ -32,10 +32,7 @@ func (s *Redis) share(ctx context.Context) {
 		}
 		err := s.tell(ctx)
 		if err == nil && whole {
-			err = s.exchange(ctx)
-		}
-		if err == nil && whole {
-			err = s.tellSessions(ctx)
+			err = s.wholeRound(ctx)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -51,6 +48,19 @@ func (s *Redis) share(ctx context.Context) {
 	}
 }
 
+// wholeRound exchanges counters and tells of sessions. Redis can be used when both
+// go well: one that takes no writes may still answer.
+func (s *Redis) wholeRound(ctx context.Context) error {
+	well, err := s.exchange(ctx)
+	if err == nil {
+		err = s.tellSessions(ctx)
+	}
+	if err == nil && well {
+		s.succeeded()
+	}
+	return err
+}
+
 // backoff doubles with each failure, up to maxBackoff, of which a random half
 // is taken off so that instances do not come back all at once.
 func backoff(failures int) time.Duration {
@@ -62,8 +72,8 @@ func backoff(failures int) time.Duration {
 func (s *Redis) lastRound() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	if s.Up() && s.tell(ctx) == nil && s.exchange(ctx) == nil {
-		_ = s.tellSessions(ctx)
+	if s.Up() && s.tell(ctx) == nil {
+		_ = s.wholeRound(ctx) // what it could not hand over is given back
 	}
 	for _, m := range s.attached(nil) {
 		m.batch.giveBack(time.Now(), m.d)
