@@ -84,6 +84,7 @@ func (k *kept) askMissing(c call, f *cache.Flight, known *found) (done bool, err
 	if result.Class != retry.None {
 		k.count(metrics.CacheMiss)
 		k.h.report(c.r, c.repl, c.req, &result, miss)
+		notShared(c.w)
 		err := giveUp(collected, c.r, x, c.req, &result)
 		collected.pass(c.w, collected.body)
 		f.End(result.Class)
