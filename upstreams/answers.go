@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -76,13 +78,28 @@ func (p *Pool) owner() string {
 	}
 	parts := []string{"pool", p.Name}
 	for _, d := range p.Deployments {
-		parts = append(parts, d.sharedKey(p.Name))
+		parts = append(parts, d.sharedKey(p.Name), d.proxyHash)
 		for _, secret := range d.key {
 			hash := sha256.Sum256([]byte(secret))
 			parts = append(parts, hex.EncodeToString(hash[:]))
 		}
 	}
 	return strings.Join(parts, "\x00")
+}
+
+// hashProxy takes note of how requests get to the deployment: a header operation or a
+// transport may have its key, and dynamic upstreams are its address.
+func (d *Deployment) hashProxy() error {
+	if d.ReverseProxy == nil {
+		return nil
+	}
+	config, err := json.Marshal(d.ReverseProxy)
+	if err != nil {
+		return fmt.Errorf("reverse_proxy: %w", err)
+	}
+	hash := sha256.Sum256(config)
+	d.proxyHash = hex.EncodeToString(hash[:])
+	return nil
 }
 
 // AnswersOf are what a pool keeps; nil where it keeps nothing.

@@ -205,6 +205,20 @@ func TestWhoseAnswersTheyAre(t *testing.T) {
 		ask(t, s, chatPath, plain, "Authorization", "Bearer one").from(t, "miss")
 		ask(t, s, chatPath, plain, "Authorization", "Bearer two").from(t, "hit")
 	})
+	t.Run("of deployments that send the same with the same transport", func(t *testing.T) {
+		a := scripted.New(t)
+		router := "cache 1h\npool p {\n\tdeployment a %s {\n\t\theader_up %s\n\t}\n}"
+		site := func(path, header string) string {
+			return "route " + path + "/* {\n\turi strip_prefix " + path + "\n\tllm_router {\n" + fmt.Sprintf(router, a.URL, header) + "\n\t}\n}\n"
+		}
+		s := caddyharness.Load(t, ":8080 {\n"+site("/one", "Authorization key-1")+site("/same", "Authorization key-1")+
+			site("/two", "Authorization key-2")+site("/red", "X-Tenant red")+site("/blue", "X-Tenant blue")+"}\n")
+		for _, tt := range []struct{ site, from string }{
+			{"/one", "miss"}, {"/one", "hit"}, {"/same", "hit"}, {"/two", "miss"}, {"/red", "miss"}, {"/blue", "miss"}, {"/two", "hit"},
+		} {
+			t.Run(tt.site+" is a "+tt.from, func(t *testing.T) { ask(t, s, tt.site+chatPath, plain).from(t, tt.from) })
+		}
+	})
 	t.Run("by tags, version, query and vary", func(t *testing.T) {
 		a := scripted.New(t)
 		s := keeping(t, a, "tags {http.request.header.X-Tag}\ncache 1h {\n\tvary {http.request.header.X-Tenant}\n}")
