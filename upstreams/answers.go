@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +32,9 @@ type Answers struct {
 	owner   string // whose answers they are: the group's or the pool's
 	vary    []string
 	literal bool
+	// byName tells that of names that fit the pool's wildcards, each is a model of its
+	// own to some deployment.
+	byName bool
 	// perClient tells that clients reach a deployment with keys of their own. What
 	// one may see, another may not.
 	perClient bool
@@ -66,6 +70,7 @@ func (p *Pool) takeAnswers(store state.Store) error {
 	}
 	for _, d := range p.Deployments {
 		p.answers.perClient = p.answers.perClient || !d.keyIsFixed
+		p.answers.byName = p.answers.byName || d.Model == "" && c.Group == ""
 	}
 	return nil
 }
@@ -125,9 +130,10 @@ var answerHeaders = []string{
 
 // Request is how the cache is asked for it.
 func (a *Answers) Request(r *http.Request, repl *caddy.Replacer, q *Question) cache.Request {
-	scope := make([]string, 0, 16+len(q.Tags)+len(a.vary))
-	scope = append(scope, a.owner, q.Target.Star, q.Team, q.Namespace, r.URL.EscapedPath(), r.URL.RawQuery)
-	scope = append(scope, strings.Join(q.Tags, "\x00"), strings.Join(q.Regions, "\x00"))
+	scope := make([]string, 0, 20+len(q.Tags)+len(q.Regions)+len(a.vary))
+	scope = append(scope, a.owner, q.Target.Star, a.modelOf(&q.Target), q.Team, q.Namespace, r.URL.EscapedPath(), r.URL.RawQuery)
+	scope = append(append(scope, strconv.Itoa(len(q.Tags))), q.Tags...)
+	scope = append(append(scope, strconv.Itoa(len(q.Regions))), q.Regions...)
 	for _, name := range answerHeaders {
 		scope = append(scope, strings.Join(r.Header[name], ","))
 	}
@@ -138,6 +144,15 @@ func (a *Answers) Request(r *http.Request, repl *caddy.Replacer, q *Question) ca
 		scope = appendCredentials(scope, r.Header)
 	}
 	return cache.Request{Kind: q.Kind, Body: q.Body, Literal: a.literal, Scope: scope}
+}
+
+// modelOf is the name that was asked for, where it is a model of its own: one of
+// several that fit wildcards, or another name of a pool whose own is a wildcard.
+func (a *Answers) modelOf(t *engine.Target) string {
+	if t.Model != t.Pool.Name && (a.byName || t.Star == "") {
+		return t.Model
+	}
+	return ""
 }
 
 // appendCredentials adds all headers that may be what a client is known by. Servers

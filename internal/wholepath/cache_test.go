@@ -3,6 +3,7 @@ package wholepath
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -231,6 +232,14 @@ func TestWhoseAnswersTheyAre(t *testing.T) {
 		ask(t, s, chatPath, plain, "User-Agent", "x").from(t, "miss")
 		ask(t, s, chatPath, plain, "User-Agent", "y").from(t, "hit")
 	})
+	t.Run("by tags, whatever is in them", func(t *testing.T) {
+		a := scripted.New(t)
+		s := keeping(t, a, "client_options tags\ncache 1h")
+		for _, tags := range []string{`["a","b"]`, `["a\u0000b"]`, `["a,b"]`, `["ab"]`} {
+			ask(t, s, chatPath, strings.Replace(plain, `{`, `{"tags":`+tags+`,`, 1)).from(t, "miss")
+		}
+		ask(t, s, chatPath, strings.Replace(plain, `{`, `{"tags":["b","a","b"],`, 1)).from(t, "hit")
+	})
 	t.Run("by region", func(t *testing.T) {
 		a := scripted.New(t)
 		s := routerWith(t, fmt.Sprintf("region {http.request.header.X-Region}\ncache 1h\npool p {\n\tdeployment eu %s {\n\t\tapi_key k\n\t\tregion eu\n\t}\n\tdeployment us %s {\n\t\tapi_key k\n\t\tregion us\n\t}\n}", a.URL, a.URL))
@@ -247,6 +256,15 @@ func TestWhoseAnswersTheyAre(t *testing.T) {
 		ask(t, s, chatPath, strings.Replace(plain, `"p"`, `"q"`, 1)).from(t, "miss")
 		ask(t, s, chatPath, strings.Replace(plain, `"p"`, `"w/1"`, 1)).from(t, "miss")
 		ask(t, s, chatPath, strings.Replace(plain, `"p"`, `"w/2"`, 1)).from(t, "miss")
+	})
+	t.Run("of a pool of several models, by the model", func(t *testing.T) {
+		a := scripted.New(t)
+		s := routerWith(t, fmt.Sprintf("cache 1h\npool x/* y/* one two {\n\tdeployment a %s\n}", a.URL))
+		for _, model := range []string{"x/m", "y/m", "one", "two", "x/", "x/x/"} {
+			body := strings.Replace(plain, `"p"`, strconv.Quote(model), 1)
+			ask(t, s, chatPath, body).from(t, "miss")
+			ask(t, s, chatPath, body).from(t, "hit")
+		}
 	})
 	t.Run("of a group", func(t *testing.T) {
 		a := scripted.New(t)
