@@ -215,8 +215,11 @@ func (a *Answers) take(key cache.Key, value []byte, now time.Time, maxAge time.D
 	if latest := now.Add(a.TTL); e.Expires.After(latest) {
 		e.Expires = latest
 	}
-	a.Put(key, e, now)
-	return a.Get(key, now, maxAge)
+	a.Put(key, e, now) // where there may be no room for it
+	if !e.Fresh(now, maxAge) {
+		return nil
+	}
+	return e
 }
 
 // Keep keeps an answer, here and for the other instances.
