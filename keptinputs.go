@@ -15,6 +15,7 @@ import (
 type found struct {
 	vectors []cache.Vector // one for each input
 	missing []int          // the places of those that have none
+	size    int            // of the vectors, in bytes
 	// deployment is one that has answered, and oldest when the first answer came.
 	deployment string
 	oldest     time.Time
@@ -24,6 +25,9 @@ type found struct {
 // where the whole has to be asked for.
 func (k *kept) leadInputs(c call, f *cache.Flight) (done bool, err error) {
 	known := k.findInputs(c)
+	if known.size > maxBatch {
+		return false, nil
+	}
 	switch len(known.missing) {
 	case 0:
 		body, ok := cache.Join(known.vectors, nil)
@@ -54,6 +58,7 @@ func (k *kept) findInputs(c call) found {
 			known.missing = append(known.missing, i)
 			continue
 		}
+		known.size += len(e.Body)
 		known.deployment = e.Deployment
 		if e.Stored.Before(known.oldest) {
 			known.oldest = e.Stored

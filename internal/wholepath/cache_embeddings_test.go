@@ -131,6 +131,15 @@ func TestEmbeddingsThatAreOdd(t *testing.T) {
 			t.Errorf("the upstream has answered for %v, want %v", asked, want)
 		}
 	})
+	t.Run("are not put together where that is too long", func(t *testing.T) {
+		a := scripted.New(t).Then(scripted.Reply(200, nil, `{"data":[{"index":0,"embedding":"`+strings.Repeat("A", 64<<10)+`"}],"model":"m"}`)).
+			Always(scripted.Reply(200, nil, `{"data":[],"model":"m"}`))
+		s := keeping(t, a, "cache 1h")
+		body := func(times int) string { return `{"model":"p","input":["a"` + strings.Repeat(`,"a"`, times-1) + `]}` }
+		ask(t, s, embeddingsPath, body(1)).from(t, "miss")
+		ask(t, s, embeddingsPath, body(500)).from(t, "hit")
+		ask(t, s, embeddingsPath, body(600)).from(t, "miss")
+	})
 	t.Run("and refused in part, are refused", func(t *testing.T) {
 		var asked [][]string
 		a := scripted.New(t).Then(embeds(&asked)).Always(scripted.Error(400, "invalid_request_error", "x", "Too long."))
