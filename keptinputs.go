@@ -1,7 +1,6 @@
 package llmrouter
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/llmrouter/caddy-llm-router/internal/apireq"
@@ -81,7 +80,7 @@ func (k *kept) askMissing(c call, f *cache.Flight, known *found) (done bool, err
 	prompt := part.Prompt(&facts)
 	req.PromptTokens, req.Prompt = facts.PromptTokens(), prompt
 	req.Size = sizeOf(c.r, &facts, prompt)
-	collected := &collector{header: make(http.Header)}
+	collected := &collector{header: c.w.Header().Clone()}
 	x := upstreams.NewExchange(collected, c.r, part, &facts, false)
 	defer x.Close()
 	req.Session = x

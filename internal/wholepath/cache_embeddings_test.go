@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/llmrouter/caddy-llm-router/internal/caddyharness"
 	"github.com/llmrouter/caddy-llm-router/internal/scripted"
 )
 
@@ -139,6 +140,25 @@ func TestEmbeddingsThatAreOdd(t *testing.T) {
 		ask(t, s, embeddingsPath, body(1)).from(t, "miss")
 		ask(t, s, embeddingsPath, body(500)).from(t, "hit")
 		ask(t, s, embeddingsPath, body(600)).from(t, "miss")
+	})
+	t.Run("keep the headers of other handlers", func(t *testing.T) {
+		var asked [][]string
+		embed := embeds(&asked)
+		a := scripted.New(t).Always(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Vary", "X-Upstream")
+			embed(w, r)
+		})
+		s := caddyharness.Load(t, ":8080 {\n\theader Vary Origin\n\tllm_router {\n"+keepingPool(a, "cache 1h")+"\n\t}\n}\n")
+		for _, input := range []string{`["a"]`, `["a","bb"]`} {
+			g := ask(t, s, embeddingsPath, `{"model":"p","input":`+input+`}`)
+			g.from(t, "miss")
+			if vary := g.header["Vary"]; !reflect.DeepEqual(vary, []string{"Origin", "X-Upstream"}) {
+				t.Errorf("%s: got Vary %v, want both", input, vary)
+			}
+			if g.header.Get("Server") != "" {
+				t.Errorf("%s: got the header of a server, want none", input)
+			}
+		}
 	})
 	t.Run("and refused in part, are refused", func(t *testing.T) {
 		var asked [][]string
