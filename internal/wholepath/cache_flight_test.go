@@ -247,6 +247,29 @@ func TestAStreamThatIsAnErrorIsNotShared(t *testing.T) {
 	}
 }
 
+// The leader of a long answer that is cut ends by a panic, so that its connection does.
+func TestALongAnswerThatIsCutIsAskedForAgain(t *testing.T) {
+	caddyharness.NoLeaks(t)
+	long := scripted.OK(strings.Repeat("long ", 500_000))
+	gate, begun, open := gated(scripted.CutAfter(2<<20, long))
+	a := scripted.New(t).Then(gate).Always(long)
+	s := keeping(t, a, "cache 1h {\n\tmax_item 4MiB\n}\nretries 0\ncooldown off")
+	wait := crowd(t, s, 5, plain)
+	<-begun
+	followers(t, s, 4)
+	open()
+	cut := 0
+	for _, g := range wait() {
+		if g.err != nil {
+			cut++
+		}
+	}
+	if cut != 1 {
+		t.Errorf("%d answers are cut, want that of the one who asked", cut)
+	}
+	counts(t, "a", a, 2)
+}
+
 func TestACutStreamIsCutForAll(t *testing.T) {
 	events := scripted.ChatEvents("m", "one ", "two ")
 	released := make(chan struct{})
