@@ -53,7 +53,7 @@ func (h *Handler) serveKept(c call, answers *upstreams.Answers, asked *apireq.Ca
 			return k.give(e)
 		}
 	}
-	if k.wishes.NoRead || k.wishes.NoKeep { // what others wait for is another thing
+	if k.wishes.NoRead { // what others wait for is another thing
 		return k.lead(cache.NewFlight(k.room()))
 	}
 	for range maxTurns {

@@ -141,6 +141,18 @@ func TestEmbeddingsThatAreOdd(t *testing.T) {
 		ask(t, s, embeddingsPath, body(500)).from(t, "hit")
 		ask(t, s, embeddingsPath, body(600)).from(t, "miss")
 	})
+	t.Run("are not put together with those of another pool", func(t *testing.T) {
+		var asked, elsewhere [][]string
+		a := scripted.New(t).Then(embeds(&asked)).Always(scripted.Error(500, "x", "x", "No."))
+		b := scripted.New(t).Always(embeds(&elsewhere))
+		s := routerWith(t, withFallback(a, b, "cache 1h\nretries 0\ncooldown off"))
+		ask(t, s, embeddingsPath, `{"model":"p","input":["a"]}`).from(t, "miss")
+		ask(t, s, embeddingsPath, `{"model":"p","input":["a","bb"]}`).from(t, "miss")
+		ask(t, s, embeddingsPath, `{"model":"p","input":["bb"]}`).from(t, "miss")
+		if want := [][]string{{"bb"}, {"a", "bb"}, {"bb"}}; !reflect.DeepEqual(elsewhere, want) {
+			t.Errorf("the other pool was asked for %v, want %v", elsewhere, want)
+		}
+	})
 	t.Run("keep the headers of other handlers", func(t *testing.T) {
 		var asked [][]string
 		embed := embeds(&asked)

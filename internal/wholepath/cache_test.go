@@ -103,18 +103,22 @@ func TestAnswersThatAreNotKept(t *testing.T) {
 		step scripted.Step
 		body string
 	}{
-		"an error":                       {scripted.Error(400, "invalid_request_error", "x", "No."), plain},
-		"an error with a good status":    {scripted.Reply(200, nil, `{"error":{"message":"no","code":"x"}}`), plain},
-		"another good status":            {scripted.Reply(202, nil, `{"status":"accepted"}`), plain},
-		"no JSON":                        {scripted.Reply(200, nil, `{"choices":[`), plain},
-		"a page":                         {scripted.Reply(200, http.Header{"Content-Type": {"text/html"}}, "<p>"), plain},
-		"a compressed one":               {scripted.Reply(200, http.Header{"Content-Encoding": {"br"}}, "{}"), plain},
-		"one that is too long":           {scripted.OK(strings.Repeat("long ", 1000)), plain},
-		"a stream that is too long":      {scripted.OK(strings.Repeat("long ", 1000)), streamed},
-		"a stream that is cut":           {scripted.Stream(0, cut[:2]...), streamed},
-		"a stream with an error":         {scripted.Stream(0, cut[0], cut[1], `{"error":{"message":"no"}}`), streamed},
-		"a stream with a broken event":   {scripted.Stream(0, cut[0], cut[1], `{"broken`, cut[2], cut[3], cut[4]), streamed},
-		"a stream whose format is none":  {scripted.Lines(0, `{"a":1}`), streamed},
+		"an error":                      {scripted.Error(400, "invalid_request_error", "x", "No."), plain},
+		"an error with a good status":   {scripted.Reply(200, nil, `{"error":{"message":"no","code":"x"}}`), plain},
+		"another good status":           {scripted.Reply(202, nil, `{"status":"accepted"}`), plain},
+		"no JSON":                       {scripted.Reply(200, nil, `{"choices":[`), plain},
+		"a page":                        {scripted.Reply(200, http.Header{"Content-Type": {"text/html"}}, "<p>"), plain},
+		"a compressed one":              {scripted.Reply(200, http.Header{"Content-Encoding": {"br"}}, "{}"), plain},
+		"one that is too long":          {scripted.OK(strings.Repeat("long ", 1000)), plain},
+		"a stream that is too long":     {scripted.OK(strings.Repeat("long ", 1000)), streamed},
+		"a stream that is cut":          {scripted.Stream(0, cut[:2]...), streamed},
+		"a stream with an error":        {scripted.Stream(0, cut[0], cut[1], `{"error":{"message":"no"}}`), streamed},
+		"a stream with a broken event":  {scripted.Stream(0, cut[0], cut[1], `{"broken`, cut[2], cut[3], cut[4]), streamed},
+		"a stream whose format is none": {scripted.Lines(0, `{"a":1}`), streamed},
+		"a stream with trailers": {func(w http.ResponseWriter, r *http.Request) {
+			scripted.OK("Hello.")(w, r)
+			w.Header().Set(http.TrailerPrefix+"X-Checksum", "1")
+		}, streamed},
 		"one whose connection is broken": {scripted.CutAfter(20, scripted.OK("Hello.")), plain},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -322,6 +326,15 @@ func TestWhatARequestSaysOfTheCache(t *testing.T) {
 		})
 		ask(t, s, chatPath, body(`{"namespace":"z"}`)).from(t, "hit")
 	})
+}
+
+func TestAMockedFailureIsNoHit(t *testing.T) {
+	a := scripted.New(t)
+	s := keeping(t, a, "client_options mock_testing\ncache 1h\nretries 0")
+	ask(t, s, chatPath, plain).from(t, "miss")
+	if g := ask(t, s, chatPath, strings.Replace(plain, `{`, `{"mock_testing_rate_limit_error":true,`, 1)); g.status != 429 {
+		t.Errorf("got status %d, want the 429 that was asked for", g.status)
+	}
 }
 
 func TestOptionsThatAreNotAllowedGoUpstream(t *testing.T) {
