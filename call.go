@@ -42,5 +42,8 @@ func (h *Handler) ask(c call, from source) (ending, error) {
 	if result.Class == retry.None {
 		return ending{retry.None, x.Clean()}, nil
 	}
+	if !x.Committed() {
+		notShared(c.w)
+	}
 	return ending{class: result.Class}, giveUp(c.w, c.r, x, c.req, &result)
 }

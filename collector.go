@@ -6,7 +6,8 @@ import (
 	"strconv"
 )
 
-// collector holds an answer back that the client is not to get as it is.
+// collector holds an answer back that the client is not to get as it is. Its header
+// begins as that of the client's response, to which others may have added.
 type collector struct {
 	header http.Header
 	status int
@@ -40,7 +41,7 @@ func (c *collector) good() bool {
 // pass gives a client the answer, with another body.
 func (c *collector) pass(w http.ResponseWriter, body []byte) {
 	h := w.Header()
-	delete(h, "Server") // as of any other answer of an upstream
+	clear(h)
 	maps.Copy(h, c.header)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(max(c.status, http.StatusOK))

@@ -53,7 +53,7 @@ func (h *Handler) serveKept(c call, answers *upstreams.Answers, asked *apireq.Ca
 			return k.give(e)
 		}
 	}
-	if k.wishes.NoRead || k.wishes.NoKeep { // what others wait for is another thing
+	if k.wishes.NoRead { // what others wait for is another thing
 		return k.lead(cache.NewFlight(k.room()))
 	}
 	for range maxTurns {
@@ -100,12 +100,16 @@ func (k *kept) identify() bool {
 	return ok
 }
 
-// maxBatch is the longest answer to several inputs that is taken apart, in bytes.
+// maxBatch is the longest answer to several inputs that is taken apart or put together,
+// in bytes. A short request may have the same input thousands of times.
 const maxBatch = 32 << 20
 
 // room is how much of the answer has to be held to keep it.
 func (k *kept) room() int {
-	if k.inputs != nil {
+	switch {
+	case k.wishes.NoKeep:
+		return 0
+	case k.inputs != nil:
 		return max(maxBatch, k.answers.MaxItem)
 	}
 	return k.answers.MaxItem

@@ -1,7 +1,6 @@
 package llmrouter
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/llmrouter/caddy-llm-router/internal/apireq"
@@ -15,6 +14,7 @@ import (
 type found struct {
 	vectors []cache.Vector // one for each input
 	missing []int          // the places of those that have none
+	size    int            // of the vectors, in bytes
 	// deployment is one that has answered, and oldest when the first answer came.
 	deployment string
 	oldest     time.Time
@@ -24,6 +24,9 @@ type found struct {
 // where the whole has to be asked for.
 func (k *kept) leadInputs(c call, f *cache.Flight) (done bool, err error) {
 	known := k.findInputs(c)
+	if known.size > maxBatch {
+		return false, nil
+	}
 	switch len(known.missing) {
 	case 0:
 		body, ok := cache.Join(known.vectors, nil)
@@ -54,6 +57,7 @@ func (k *kept) findInputs(c call) found {
 			known.missing = append(known.missing, i)
 			continue
 		}
+		known.size += len(e.Body)
 		known.deployment = e.Deployment
 		if e.Stored.Before(known.oldest) {
 			known.oldest = e.Stored
@@ -76,7 +80,7 @@ func (k *kept) askMissing(c call, f *cache.Flight, known *found) (done bool, err
 	prompt := part.Prompt(&facts)
 	req.PromptTokens, req.Prompt = facts.PromptTokens(), prompt
 	req.Size = sizeOf(c.r, &facts, prompt)
-	collected := &collector{header: make(http.Header)}
+	collected := &collector{header: c.w.Header().Clone()}
 	x := upstreams.NewExchange(collected, c.r, part, &facts, false)
 	defer x.Close()
 	req.Session = x
@@ -84,6 +88,7 @@ func (k *kept) askMissing(c call, f *cache.Flight, known *found) (done bool, err
 	if result.Class != retry.None {
 		k.count(metrics.CacheMiss)
 		k.h.report(c.r, c.repl, c.req, &result, miss)
+		notShared(c.w)
 		err := giveUp(collected, c.r, x, c.req, &result)
 		collected.pass(c.w, collected.body)
 		f.End(result.Class)

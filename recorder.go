@@ -85,5 +85,13 @@ func received(w http.ResponseWriter, class retry.Class) retry.Class {
 	return class
 }
 
+// notShared keeps what comes next from those who wait for the same: it tells of a
+// failure, even if it has the head of a good answer.
+func notShared(w http.ResponseWriter) {
+	if rec, ok := w.(*recorder); ok {
+		rec.flight.Refuse()
+	}
+}
+
 // Unwrap lets http.ResponseController reach what it wraps.
 func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }

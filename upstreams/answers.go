@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +32,9 @@ type Answers struct {
 	owner   string // whose answers they are: the group's or the pool's
 	vary    []string
 	literal bool
+	// byName tells that of names that fit the pool's wildcards, each is a model of its
+	// own to some deployment.
+	byName bool
 	// perClient tells that clients reach a deployment with keys of their own. What
 	// one may see, another may not.
 	perClient bool
@@ -64,6 +70,7 @@ func (p *Pool) takeAnswers(store state.Store) error {
 	}
 	for _, d := range p.Deployments {
 		p.answers.perClient = p.answers.perClient || !d.keyIsFixed
+		p.answers.byName = p.answers.byName || d.Model == "" && c.Group == ""
 	}
 	return nil
 }
@@ -76,13 +83,28 @@ func (p *Pool) owner() string {
 	}
 	parts := []string{"pool", p.Name}
 	for _, d := range p.Deployments {
-		parts = append(parts, d.sharedKey(p.Name))
+		parts = append(parts, d.sharedKey(p.Name), d.proxyHash)
 		for _, secret := range d.key {
 			hash := sha256.Sum256([]byte(secret))
 			parts = append(parts, hex.EncodeToString(hash[:]))
 		}
 	}
 	return strings.Join(parts, "\x00")
+}
+
+// hashProxy takes note of how requests get to the deployment: a header operation or a
+// transport may have its key, and dynamic upstreams are its address.
+func (d *Deployment) hashProxy() error {
+	if d.ReverseProxy == nil {
+		return nil
+	}
+	config, err := json.Marshal(d.ReverseProxy)
+	if err != nil {
+		return fmt.Errorf("reverse_proxy: %w", err)
+	}
+	hash := sha256.Sum256(config)
+	d.proxyHash = hex.EncodeToString(hash[:])
+	return nil
 }
 
 // AnswersOf are what a pool keeps; nil where it keeps nothing.
@@ -108,9 +130,10 @@ var answerHeaders = []string{
 
 // Request is how the cache is asked for it.
 func (a *Answers) Request(r *http.Request, repl *caddy.Replacer, q *Question) cache.Request {
-	scope := make([]string, 0, 16+len(q.Tags)+len(a.vary))
-	scope = append(scope, a.owner, q.Target.Star, q.Team, q.Namespace, r.URL.EscapedPath(), r.URL.RawQuery)
-	scope = append(scope, strings.Join(q.Tags, "\x00"), strings.Join(q.Regions, "\x00"))
+	scope := make([]string, 0, 20+len(q.Tags)+len(q.Regions)+len(a.vary))
+	scope = append(scope, a.owner, q.Target.Star, a.modelOf(&q.Target), q.Team, q.Namespace, r.URL.EscapedPath(), r.URL.RawQuery)
+	scope = append(append(scope, strconv.Itoa(len(q.Tags))), q.Tags...)
+	scope = append(append(scope, strconv.Itoa(len(q.Regions))), q.Regions...)
 	for _, name := range answerHeaders {
 		scope = append(scope, strings.Join(r.Header[name], ","))
 	}
@@ -121,6 +144,15 @@ func (a *Answers) Request(r *http.Request, repl *caddy.Replacer, q *Question) ca
 		scope = appendCredentials(scope, r.Header)
 	}
 	return cache.Request{Kind: q.Kind, Body: q.Body, Literal: a.literal, Scope: scope}
+}
+
+// modelOf is the name that was asked for, where it is a model of its own: one of
+// several that fit wildcards, or another name of a pool whose own is a wildcard.
+func (a *Answers) modelOf(t *engine.Target) string {
+	if t.Model != t.Pool.Name && (a.byName || t.Star == "") {
+		return t.Model
+	}
+	return ""
 }
 
 // appendCredentials adds all headers that may be what a client is known by. Servers
@@ -183,8 +215,11 @@ func (a *Answers) take(key cache.Key, value []byte, now time.Time, maxAge time.D
 	if latest := now.Add(a.TTL); e.Expires.After(latest) {
 		e.Expires = latest
 	}
-	a.Put(key, e, now)
-	return a.Get(key, now, maxAge)
+	a.Put(key, e, now) // where there may be no room for it
+	if !e.Fresh(now, maxAge) {
+		return nil
+	}
+	return e
 }
 
 // Keep keeps an answer, here and for the other instances.

@@ -154,6 +154,7 @@ type Deployment struct {
 	candidate   *selection.Candidate
 	held        held     // its entry of states
 	sharing     sharing  // with other instances
+	proxyHash   string   // of what reverse_proxy says, where answers are kept
 	notices     *notices // of the same entry
 	counters    counted[*metrics.Deployment]
 	verdict     *verdict // nil without active health checks
@@ -173,6 +174,11 @@ func (d *Deployment) provision(ctx caddy.Context, pool string, policy *Policy, c
 		return err
 	}
 	d.share(shared.Store, pool, known)
+	if policy.Cache.on() {
+		if err := d.hashProxy(); err != nil { // before it is provisioned, which empties fields
+			return err
+		}
+	}
 	if err := d.provisionProxy(ctx, pool, shared.Transports); err != nil { // which begins to check the health
 		return err
 	}

@@ -33,7 +33,7 @@ func (c *Cache) Close() { c.memory.close() }
 // Get is the answer that is kept under a key, no older than maxAge, which is any age
 // when it is negative; nil is none.
 func (c *Cache) Get(key Key, now time.Time, maxAge time.Duration) *Entry {
-	if e := c.memory.get(key); e != nil && e.fresh(now, maxAge) {
+	if e := c.memory.get(key); e != nil && e.Fresh(now, maxAge) {
 		return e
 	}
 	return nil

@@ -21,9 +21,9 @@ func (e *Entry) size() int {
 	return entryOverhead + len(e.ContentType) + len(e.Deployment) + len(e.Body)
 }
 
-// fresh tells whether the entry may still be given out, to somebody who wants
+// Fresh tells whether the entry may still be given out, to somebody who wants
 // nothing older than maxAge; negative is any age.
-func (e *Entry) fresh(now time.Time, maxAge time.Duration) bool {
+func (e *Entry) Fresh(now time.Time, maxAge time.Duration) bool {
 	return now.Before(e.Expires) && (maxAge < 0 || e.Age(now) <= maxAge)
 }
 

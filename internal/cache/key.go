@@ -27,7 +27,8 @@ const (
 	Rerank
 )
 
-// KindOf tells the kind of a URL path by its end; false where nothing is kept.
+// KindOf tells the kind of a URL path by its end; false where nothing is kept. The
+// messages of OpenAI's threads are written, not answered.
 func KindOf(path string) (Kind, bool) {
 	path = strings.TrimSuffix(path, "/")
 	switch {
@@ -37,7 +38,7 @@ func KindOf(path string) (Kind, bool) {
 		return Completions, true
 	case strings.HasSuffix(path, "/responses"):
 		return Responses, true
-	case strings.HasSuffix(path, "/messages"):
+	case strings.HasSuffix(path, "/messages") && !strings.Contains(path, "/threads/"):
 		return Messages, true
 	case strings.HasSuffix(path, "/embeddings"):
 		return Embeddings, true

@@ -129,7 +129,7 @@ func TestKindOf(t *testing.T) {
 			t.Errorf("%s: got %d (%v), want %d", path, got, ok, want)
 		}
 	}
-	for _, path := range []string{"/v1/images/generations", "/v1/messages/count_tokens", "/v1/audio/speech", "/", "/api/chat"} {
+	for _, path := range []string{"/v1/images/generations", "/v1/messages/count_tokens", "/v1/threads/t/messages", "/v1/audio/speech", "/", "/api/chat"} {
 		if got, ok := KindOf(path); ok {
 			t.Errorf("%s: got %d, want none", path, got)
 		}

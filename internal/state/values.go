@@ -14,8 +14,10 @@ import (
 // concurrent use.
 type Values interface {
 	// Load gets the value of each key, nil where there is none, within the store's
-	// timeout. A value of more than most bytes is ErrForeign. After an error there
-	// may be nothing else; while the store is known to be away it comes at once.
+	// timeout. A value of more than most bytes is ErrForeign. Of many keys the last
+	// have nothing when the values are more than 32 MiB together, or the time is up.
+	// After an error there may be nothing else; while the store is known to be away it
+	// comes at once.
 	Load(ctx context.Context, most int, keys ...string) ([][]byte, error)
 	// Keep keeps a value for so long, in the background, if there is the time for it.
 	Keep(key string, value []byte, ttl time.Duration)
@@ -25,6 +27,9 @@ const (
 	// maxWaiting and maxWaitingBytes bound what waits to be kept.
 	maxWaiting      = 256
 	maxWaitingBytes = 16 << 20
+	// maxLoadedBytes bounds what is asked for at once, and is how much is enough: each
+	// value may have megabytes, and a request may ask for thousands.
+	maxLoadedBytes = 32 << 20
 	// valuesKey begins the name of every value behind the prefix.
 	valuesKey = "value:"
 )
@@ -51,35 +56,57 @@ func (s *Redis) Load(ctx context.Context, most int, keys ...string) ([][]byte, e
 	}
 	bounded, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
+	values := make([][]byte, len(keys))
+	var foreign error
+	size, atOnce := 0, max(maxLoadedBytes/max(most, 1), 1)
+	for from := 0; from < len(keys) && size < maxLoadedBytes; from += atOnce {
+		to := min(from+atOnce, len(keys))
+		n, err := s.load(bounded, most, keys[from:to], values[from:to])
+		size += n
+		switch {
+		case err == nil:
+		case errors.Is(err, ErrForeign):
+			foreign = err
+		case ctx.Err() != nil: // the client went away, which says nothing of Redis
+			return values, ctx.Err()
+		case from > 0 && bounded.Err() != nil: // it has answered, but not all of that in this time
+			return values, foreign
+		default:
+			s.stats.failures.Add(1)
+			s.breaker.miss(time.Now(), err)
+			return values, err
+		}
+		s.breaker.misses.Store(0)
+	}
+	return values, foreign
+}
+
+// load gets some values, and how many bytes they are.
+func (s *Redis) load(ctx context.Context, most int, keys []string, values [][]byte) (size int, err error) {
+	foreign := false
 	replies := make([]*redis.StringCmd, len(keys))
 	// A range, as somebody may have put gigabytes there.
-	_, err := s.client.Pipelined(bounded, func(p redis.Pipeliner) error {
+	_, err = s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, key := range keys {
-			replies[i] = p.GetRange(bounded, s.options.Prefix+valuesKey+key, 0, int64(most))
+			replies[i] = p.GetRange(ctx, s.options.Prefix+valuesKey+key, 0, int64(most))
 		}
 		return nil
 	})
-	values := make([][]byte, len(keys))
 	for i, reply := range replies {
 		value, failure := reply.Bytes()
+		size += len(value)
 		switch {
 		case wrongType(failure), failure == nil && len(value) > most:
 			s.foreign(s.options.Prefix+valuesKey+keys[i], 1)
-			err = ErrForeign
+			foreign = true
 		case failure == nil && len(value) > 0:
 			values[i] = value
 		}
 	}
-	switch {
-	case err == nil, errors.Is(err, ErrForeign), wrongType(err):
-		s.breaker.misses.Store(0)
-	case ctx.Err() != nil: // the client went away, which says nothing of Redis
-		err = ctx.Err()
-	default:
-		s.stats.failures.Add(1)
-		s.breaker.miss(time.Now(), err)
+	if foreign && (err == nil || wrongType(err)) {
+		err = ErrForeign
 	}
-	return values, err
+	return size, err
 }
 
 // Keep implements Values.

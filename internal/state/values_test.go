@@ -87,6 +87,36 @@ func TestValuesOfOthersKind(t *testing.T) {
 	}
 }
 
+func TestManyValuesAreLoadedInParts(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, patient(addrs(server)))
+	s.waitUp(t)
+	t.Run("all of them", func(t *testing.T) {
+		keys := make([]string, 100)
+		for i := range keys {
+			keys[i] = fmt.Sprint("k", i)
+			server.Do(t, "SET", DefaultPrefix+valuesKey+keys[i], keys[i])
+		}
+		values, err := s.Values().Load(t.Context(), 1<<20, keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, key := range keys {
+			if string(values[i]) != key {
+				t.Errorf("%s: got %q, want its name", key, values[i])
+			}
+		}
+	})
+	t.Run("but no more than is bearable", func(t *testing.T) {
+		const long = 20 << 20
+		server.Do(t, "SETRANGE", DefaultPrefix+valuesKey+"long", fmt.Sprint(long-1), "x")
+		values, err := s.Values().Load(t.Context(), long, "long", "long", "long")
+		if err != nil || len(values[0]) != long || len(values[1]) != long || values[2] != nil {
+			t.Errorf("got %d, %d and %d bytes and %v, want two values", len(values[0]), len(values[1]), len(values[2]), err)
+		}
+	})
+}
+
 func TestValuesOfARedisThatIsAway(t *testing.T) {
 	server := redistest.Start(t)
 	s := open(t, addrs(server))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/llmrouter/caddy-llm-router/internal/caddyharness"
 	"github.com/llmrouter/caddy-llm-router/internal/scripted"
 )
 
@@ -129,6 +130,46 @@ func TestEmbeddingsThatAreOdd(t *testing.T) {
 		}
 		if want := [][]string{{"a"}, {"a", "bb"}}; !reflect.DeepEqual(asked, want) {
 			t.Errorf("the upstream has answered for %v, want %v", asked, want)
+		}
+	})
+	t.Run("are not put together where that is too long", func(t *testing.T) {
+		a := scripted.New(t).Then(scripted.Reply(200, nil, `{"data":[{"index":0,"embedding":"`+strings.Repeat("A", 64<<10)+`"}],"model":"m"}`)).
+			Always(scripted.Reply(200, nil, `{"data":[],"model":"m"}`))
+		s := keeping(t, a, "cache 1h")
+		body := func(times int) string { return `{"model":"p","input":["a"` + strings.Repeat(`,"a"`, times-1) + `]}` }
+		ask(t, s, embeddingsPath, body(1)).from(t, "miss")
+		ask(t, s, embeddingsPath, body(500)).from(t, "hit")
+		ask(t, s, embeddingsPath, body(600)).from(t, "miss")
+	})
+	t.Run("are not put together with those of another pool", func(t *testing.T) {
+		var asked, elsewhere [][]string
+		a := scripted.New(t).Then(embeds(&asked)).Always(scripted.Error(500, "x", "x", "No."))
+		b := scripted.New(t).Always(embeds(&elsewhere))
+		s := routerWith(t, withFallback(a, b, "cache 1h\nretries 0\ncooldown off"))
+		ask(t, s, embeddingsPath, `{"model":"p","input":["a"]}`).from(t, "miss")
+		ask(t, s, embeddingsPath, `{"model":"p","input":["a","bb"]}`).from(t, "miss")
+		ask(t, s, embeddingsPath, `{"model":"p","input":["bb"]}`).from(t, "miss")
+		if want := [][]string{{"bb"}, {"a", "bb"}, {"bb"}}; !reflect.DeepEqual(elsewhere, want) {
+			t.Errorf("the other pool was asked for %v, want %v", elsewhere, want)
+		}
+	})
+	t.Run("keep the headers of other handlers", func(t *testing.T) {
+		var asked [][]string
+		embed := embeds(&asked)
+		a := scripted.New(t).Always(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Vary", "X-Upstream")
+			embed(w, r)
+		})
+		s := caddyharness.Load(t, ":8080 {\n\theader Vary Origin\n\tllm_router {\n"+keepingPool(a, "cache 1h")+"\n\t}\n}\n")
+		for _, input := range []string{`["a"]`, `["a","bb"]`} {
+			g := ask(t, s, embeddingsPath, `{"model":"p","input":`+input+`}`)
+			g.from(t, "miss")
+			if vary := g.header["Vary"]; !reflect.DeepEqual(vary, []string{"Origin", "X-Upstream"}) {
+				t.Errorf("%s: got Vary %v, want both", input, vary)
+			}
+			if g.header.Get("Server") != "" {
+				t.Errorf("%s: got the header of a server, want none", input)
+			}
 		}
 	})
 	t.Run("and refused in part, are refused", func(t *testing.T) {

@@ -226,6 +226,50 @@ func TestFailuresAreNotShared(t *testing.T) {
 	}
 }
 
+// An error in place of a stream's first content is no part of an answer, although it
+// has the head of a good one.
+func TestAStreamThatIsAnErrorIsNotShared(t *testing.T) {
+	gate, begun, open := gated(scripted.Stream(0, `{"error":{"message":"No.","code":"server_error"}}`))
+	a := scripted.New(t).Then(gate).Always(scripted.OK("Hello."))
+	s := keeping(t, a, "cache 1h\nretries 0\ncooldown off")
+	wait := crowd(t, s, 5, streamed)
+	<-begun
+	followers(t, s, 4)
+	open()
+	failed := 0
+	for _, g := range wait() {
+		if strings.Contains(g.body, "No.") {
+			failed++
+		}
+	}
+	if failed != 1 {
+		t.Errorf("%d requests have failed, want the one that was refused", failed)
+	}
+}
+
+// The leader of a long answer that is cut ends by a panic, so that its connection does.
+func TestALongAnswerThatIsCutIsAskedForAgain(t *testing.T) {
+	caddyharness.NoLeaks(t)
+	long := scripted.OK(strings.Repeat("long ", 500_000))
+	gate, begun, open := gated(scripted.CutAfter(2<<20, long))
+	a := scripted.New(t).Then(gate).Always(long)
+	s := keeping(t, a, "cache 1h {\n\tmax_item 4MiB\n}\nretries 0\ncooldown off")
+	wait := crowd(t, s, 5, plain)
+	<-begun
+	followers(t, s, 4)
+	open()
+	cut := 0
+	for _, g := range wait() {
+		if g.err != nil {
+			cut++
+		}
+	}
+	if cut != 1 {
+		t.Errorf("%d answers are cut, want that of the one who asked", cut)
+	}
+	counts(t, "a", a, 2)
+}
+
 func TestACutStreamIsCutForAll(t *testing.T) {
 	events := scripted.ChatEvents("m", "one ", "two ")
 	released := make(chan struct{})

@@ -3,6 +3,7 @@ package wholepath
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -102,18 +103,22 @@ func TestAnswersThatAreNotKept(t *testing.T) {
 		step scripted.Step
 		body string
 	}{
-		"an error":                       {scripted.Error(400, "invalid_request_error", "x", "No."), plain},
-		"an error with a good status":    {scripted.Reply(200, nil, `{"error":{"message":"no","code":"x"}}`), plain},
-		"another good status":            {scripted.Reply(202, nil, `{"status":"accepted"}`), plain},
-		"no JSON":                        {scripted.Reply(200, nil, `{"choices":[`), plain},
-		"a page":                         {scripted.Reply(200, http.Header{"Content-Type": {"text/html"}}, "<p>"), plain},
-		"a compressed one":               {scripted.Reply(200, http.Header{"Content-Encoding": {"br"}}, "{}"), plain},
-		"one that is too long":           {scripted.OK(strings.Repeat("long ", 1000)), plain},
-		"a stream that is too long":      {scripted.OK(strings.Repeat("long ", 1000)), streamed},
-		"a stream that is cut":           {scripted.Stream(0, cut[:2]...), streamed},
-		"a stream with an error":         {scripted.Stream(0, cut[0], cut[1], `{"error":{"message":"no"}}`), streamed},
-		"a stream with a broken event":   {scripted.Stream(0, cut[0], cut[1], `{"broken`, cut[2], cut[3], cut[4]), streamed},
-		"a stream whose format is none":  {scripted.Lines(0, `{"a":1}`), streamed},
+		"an error":                      {scripted.Error(400, "invalid_request_error", "x", "No."), plain},
+		"an error with a good status":   {scripted.Reply(200, nil, `{"error":{"message":"no","code":"x"}}`), plain},
+		"another good status":           {scripted.Reply(202, nil, `{"status":"accepted"}`), plain},
+		"no JSON":                       {scripted.Reply(200, nil, `{"choices":[`), plain},
+		"a page":                        {scripted.Reply(200, http.Header{"Content-Type": {"text/html"}}, "<p>"), plain},
+		"a compressed one":              {scripted.Reply(200, http.Header{"Content-Encoding": {"br"}}, "{}"), plain},
+		"one that is too long":          {scripted.OK(strings.Repeat("long ", 1000)), plain},
+		"a stream that is too long":     {scripted.OK(strings.Repeat("long ", 1000)), streamed},
+		"a stream that is cut":          {scripted.Stream(0, cut[:2]...), streamed},
+		"a stream with an error":        {scripted.Stream(0, cut[0], cut[1], `{"error":{"message":"no"}}`), streamed},
+		"a stream with a broken event":  {scripted.Stream(0, cut[0], cut[1], `{"broken`, cut[2], cut[3], cut[4]), streamed},
+		"a stream whose format is none": {scripted.Lines(0, `{"a":1}`), streamed},
+		"a stream with trailers": {func(w http.ResponseWriter, r *http.Request) {
+			scripted.OK("Hello.")(w, r)
+			w.Header().Set(http.TrailerPrefix+"X-Checksum", "1")
+		}, streamed},
 		"one whose connection is broken": {scripted.CutAfter(20, scripted.OK("Hello.")), plain},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -205,6 +210,20 @@ func TestWhoseAnswersTheyAre(t *testing.T) {
 		ask(t, s, chatPath, plain, "Authorization", "Bearer one").from(t, "miss")
 		ask(t, s, chatPath, plain, "Authorization", "Bearer two").from(t, "hit")
 	})
+	t.Run("of deployments that send the same with the same transport", func(t *testing.T) {
+		a := scripted.New(t)
+		router := "cache 1h\npool p {\n\tdeployment a %s {\n\t\theader_up %s\n\t}\n}"
+		site := func(path, header string) string {
+			return "route " + path + "/* {\n\turi strip_prefix " + path + "\n\tllm_router {\n" + fmt.Sprintf(router, a.URL, header) + "\n\t}\n}\n"
+		}
+		s := caddyharness.Load(t, ":8080 {\n"+site("/one", "Authorization key-1")+site("/same", "Authorization key-1")+
+			site("/two", "Authorization key-2")+site("/red", "X-Tenant red")+site("/blue", "X-Tenant blue")+"}\n")
+		for _, tt := range []struct{ site, from string }{
+			{"/one", "miss"}, {"/one", "hit"}, {"/same", "hit"}, {"/two", "miss"}, {"/red", "miss"}, {"/blue", "miss"}, {"/two", "hit"},
+		} {
+			t.Run(tt.site+" is a "+tt.from, func(t *testing.T) { ask(t, s, tt.site+chatPath, plain).from(t, tt.from) })
+		}
+	})
 	t.Run("by tags, version, query and vary", func(t *testing.T) {
 		a := scripted.New(t)
 		s := keeping(t, a, "tags {http.request.header.X-Tag}\ncache 1h {\n\tvary {http.request.header.X-Tenant}\n}")
@@ -216,6 +235,14 @@ func TestWhoseAnswersTheyAre(t *testing.T) {
 		ask(t, s, "/openai"+chatPath, plain).from(t, "miss")
 		ask(t, s, chatPath, plain, "User-Agent", "x").from(t, "miss")
 		ask(t, s, chatPath, plain, "User-Agent", "y").from(t, "hit")
+	})
+	t.Run("by tags, whatever is in them", func(t *testing.T) {
+		a := scripted.New(t)
+		s := keeping(t, a, "client_options tags\ncache 1h")
+		for _, tags := range []string{`["a","b"]`, `["a\u0000b"]`, `["a,b"]`, `["ab"]`} {
+			ask(t, s, chatPath, strings.Replace(plain, `{`, `{"tags":`+tags+`,`, 1)).from(t, "miss")
+		}
+		ask(t, s, chatPath, strings.Replace(plain, `{`, `{"tags":["b","a","b"],`, 1)).from(t, "hit")
 	})
 	t.Run("by region", func(t *testing.T) {
 		a := scripted.New(t)
@@ -233,6 +260,15 @@ func TestWhoseAnswersTheyAre(t *testing.T) {
 		ask(t, s, chatPath, strings.Replace(plain, `"p"`, `"q"`, 1)).from(t, "miss")
 		ask(t, s, chatPath, strings.Replace(plain, `"p"`, `"w/1"`, 1)).from(t, "miss")
 		ask(t, s, chatPath, strings.Replace(plain, `"p"`, `"w/2"`, 1)).from(t, "miss")
+	})
+	t.Run("of a pool of several models, by the model", func(t *testing.T) {
+		a := scripted.New(t)
+		s := routerWith(t, fmt.Sprintf("cache 1h\npool x/* y/* one two {\n\tdeployment a %s\n}", a.URL))
+		for _, model := range []string{"x/m", "y/m", "one", "two", "x/", "x/x/"} {
+			body := strings.Replace(plain, `"p"`, strconv.Quote(model), 1)
+			ask(t, s, chatPath, body).from(t, "miss")
+			ask(t, s, chatPath, body).from(t, "hit")
+		}
 	})
 	t.Run("of a group", func(t *testing.T) {
 		a := scripted.New(t)
@@ -290,6 +326,15 @@ func TestWhatARequestSaysOfTheCache(t *testing.T) {
 		})
 		ask(t, s, chatPath, body(`{"namespace":"z"}`)).from(t, "hit")
 	})
+}
+
+func TestAMockedFailureIsNoHit(t *testing.T) {
+	a := scripted.New(t)
+	s := keeping(t, a, "client_options mock_testing\ncache 1h\nretries 0")
+	ask(t, s, chatPath, plain).from(t, "miss")
+	if g := ask(t, s, chatPath, strings.Replace(plain, `{`, `{"mock_testing_rate_limit_error":true,`, 1)); g.status != 429 {
+		t.Errorf("got status %d, want the 429 that was asked for", g.status)
+	}
 }
 
 func TestOptionsThatAreNotAllowedGoUpstream(t *testing.T) {
