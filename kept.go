@@ -30,10 +30,13 @@ type kept struct {
 	call
 	h       *Handler
 	answers *upstreams.Answers
+	asked   cache.Request // whose body lasts no longer than the client's
 	key     cache.Key
-	inputs  *cache.Inputs // of a request for embeddings, each of which is kept
-	wishes  cache.Wishes
-	began   time.Time
+	// remembered tells that the key was known without reading the request.
+	remembered bool
+	inputs     *cache.Inputs // of a request for embeddings, each of which is kept
+	wishes     cache.Wishes
+	began      time.Time
 }
 
 // maxTurns is how often a request follows another one whose client goes away before
@@ -50,6 +53,9 @@ func (h *Handler) serveKept(c call, answers *upstreams.Answers, asked *apireq.Ca
 	}
 	if !k.wishes.NoRead {
 		if e := answers.Get(k.key, k.began, k.wishes.MaxAge); e != nil {
+			if !k.remembered {
+				answers.Remember(&k.asked, k.key)
+			}
 			return k.give(e)
 		}
 	}
@@ -90,12 +96,12 @@ func (k *kept) identify() bool {
 		return false
 	}
 	tags := slices.Sorted(slices.Values(k.req.Tags))
-	request := k.answers.Request(k.r, k.repl, &upstreams.Question{
+	k.asked = k.answers.Request(k.r, k.repl, &upstreams.Question{
 		Kind: kind, Body: k.body.Bytes(), Target: k.route.Target,
 		Team: k.req.Team, Tags: slices.Compact(tags), Regions: slices.Sorted(slices.Values(k.req.Regions)), Namespace: k.wishes.Namespace,
 	})
-	if k.key, ok = request.Key(); ok {
-		k.inputs, _ = request.Inputs()
+	if k.key, k.remembered, ok = k.answers.KeyOf(&k.asked); ok {
+		k.inputs, _ = k.asked.Inputs()
 	}
 	return ok
 }

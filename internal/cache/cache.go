@@ -10,8 +10,9 @@ import (
 // Cache keeps answers in memory and knows which are on their way. It is safe for
 // concurrent use.
 type Cache struct {
-	memory memory
-	shards [16]shard
+	memory    memory
+	spellings spellings
+	shards    [16]shard
 }
 
 // shard holds the flights of some keys, so that requests seldom wait for one lock.
@@ -21,14 +22,20 @@ type shard struct {
 }
 
 // New makes a cache that holds about so many bytes. Close ends it.
-func New(size int64) *Cache { return &Cache{memory: newMemory(size)} }
+func New(size int64) *Cache { return &Cache{memory: newMemory(size), spellings: newSpellings(size)} }
 
 // SetSize changes how many bytes the cache holds.
-func (c *Cache) SetSize(size int64) { c.memory.entries.SetMaximum(uint64(size)) }
+func (c *Cache) SetSize(size int64) {
+	c.memory.entries.SetMaximum(uint64(size))
+	c.spellings.keys.SetMaximum(uint64(size / spellingShare))
+}
 
 // Close ends what the cache does in the background. Requests that are still on their
 // way may go on with it.
-func (c *Cache) Close() { c.memory.close() }
+func (c *Cache) Close() {
+	c.memory.close()
+	c.spellings.keys.StopAllGoroutines()
+}
 
 // Get is the answer that is kept under a key, no older than maxAge, which is any age
 // when it is negative; nil is none.
