@@ -14,7 +14,9 @@ import (
 // spellings remembers the keys of requests as they were written, so that one that
 // comes again in the very same bytes need not be read to be known. It only knows
 // requests that have been answered from the cache, which are few.
-type spellings struct{ keys *otter.Cache[uint64, *spelling] }
+type spellings struct {
+	keys *otter.Cache[uint64, *spelling]
+}
 
 // spelling is a request as it was written. It is kept whole: two requests of the same
 // sum are the same only if their bytes are.
@@ -49,14 +51,14 @@ func (s *spelling) size() uint32 {
 func (r *Request) sum() uint64 {
 	var h maphash.Hash
 	h.SetSeed(seed)
-	h.WriteByte(byte(r.Kind)) //nolint:errcheck // it never fails
+	h.WriteByte(byte(r.Kind))
 	var length [8]byte
 	for _, part := range r.Scope {
 		binary.LittleEndian.PutUint64(length[:], uint64(len(part)))
-		h.Write(length[:])  //nolint:errcheck // it never fails
-		h.WriteString(part) //nolint:errcheck // it never fails
+		h.Write(length[:])
+		h.WriteString(part)
 	}
-	h.Write(r.Body) //nolint:errcheck // it never fails
+	h.Write(r.Body)
 	return h.Sum64()
 }
 
