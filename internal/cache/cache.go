@@ -27,7 +27,7 @@ func New(size int64) *Cache { return &Cache{memory: newMemory(size), spellings: 
 // SetSize changes how many bytes the cache holds.
 func (c *Cache) SetSize(size int64) {
 	c.memory.entries.SetMaximum(uint64(size))
-	c.spellings.keys.SetMaximum(uint64(size / spellingShare))
+	c.spellings.keys.SetMaximum(spellingSize(size))
 }
 
 // Close ends what the cache does in the background. Requests that are still on their

@@ -31,9 +31,13 @@ const spellingShare = 8
 // seed makes sums that nobody outside can aim at.
 var seed = maphash.MakeSeed()
 
+// spellingSize is what they may take beside a cache of a size, in bytes; not nothing,
+// which otter takes for a mistake.
+func spellingSize(size int64) uint64 { return uint64(max(size/spellingShare, 1)) }
+
 func newSpellings(size int64) spellings {
 	return spellings{otter.Must(&otter.Options[uint64, *spelling]{
-		MaximumWeight: uint64(size / spellingShare),
+		MaximumWeight: spellingSize(size),
 		Weigher:       func(_ uint64, s *spelling) uint32 { return s.size() },
 	})}
 }

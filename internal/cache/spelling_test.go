@@ -70,6 +70,18 @@ func TestSpellingsAreBounded(t *testing.T) {
 	}
 }
 
+func TestTheSmallestCacheRemembersNothing(t *testing.T) {
+	c := New(1)
+	defer c.Close()
+	r := &Request{Kind: Chat, Body: []byte(`{"messages":"a"}`)}
+	c.Remember(r, Key{})
+	c.SetSize(2)
+	c.spellings.keys.CleanUp()
+	if _, remembered, ok := c.KeyOf(r); remembered || !ok {
+		t.Errorf("got remembered %v and a key %v, want a key that is read", remembered, ok)
+	}
+}
+
 func BenchmarkKeyOf(b *testing.B) {
 	c := New(1 << 20)
 	defer c.Close()
