@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +26,8 @@ func init() {
 // deaf is a transport that does not hear when a request is canceled.
 type deaf struct{}
 
-var deafUntil chan struct{}
+// deafUntil holds the channel that whoever is deaf waits for.
+var deafUntil atomic.Value
 
 func (deaf) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.reverse_proxy.transport.test_deaf", New: func() caddy.Module { return new(deaf) }}
@@ -34,7 +36,7 @@ func (deaf) CaddyModule() caddy.ModuleInfo {
 func (deaf) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { d.Next(); return nil }
 
 func (deaf) RoundTrip(*http.Request) (*http.Response, error) {
-	<-deafUntil
+	<-deafUntil.Load().(chan struct{})
 	return nil, errors.New("at last")
 }
 
@@ -48,7 +50,7 @@ func (deafLookup) CaddyModule() caddy.ModuleInfo {
 func (deafLookup) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { d.Next(); return nil }
 
 func (deafLookup) GetUpstreams(*http.Request) ([]*reverseproxy.Upstream, error) {
-	<-deafUntil
+	<-deafUntil.Load().(chan struct{})
 	return []*reverseproxy.Upstream{{Dial: "127.0.0.1:1"}}, nil
 }
 
@@ -62,7 +64,8 @@ func TestNobodyWaitsForLosers(t *testing.T) {
 		"before it sends its body": {long, "model other\ndynamic test_deaf"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			deafUntil = make(chan struct{})
+			until := make(chan struct{})
+			deafUntil.Store(until)
 			b := scripted.New(t).Always(scripted.OK("by b"))
 			s := routerWith(t, "pool p {\nhedge 50ms\ndeployment a {\nweight 1\n"+tt.deployment+"\n}\ndeployment b "+b.URL+" {\nweight 0\n}\n}")
 			ctx, cancel := context.WithTimeout(t.Context(), askTimeout)
@@ -88,7 +91,7 @@ func TestNobodyWaitsForLosers(t *testing.T) {
 			if err != nil && err != io.EOF {
 				t.Errorf("got %v after %q, want the whole answer", err, text)
 			}
-			close(deafUntil)
+			close(until)
 			if _, err := io.ReadAll(resp.Body); err != nil {
 				t.Error(err)
 			}
@@ -98,11 +101,12 @@ func TestNobodyWaitsForLosers(t *testing.T) {
 
 // A loser whose upstream has not been sent anything has cost nothing.
 func TestLosersThatSentNothingCostNothing(t *testing.T) {
-	deafUntil = make(chan struct{})
+	until := make(chan struct{})
+	deafUntil.Store(until)
 	b := scripted.New(t).Always(scripted.OK("by b"))
 	s := caddyharness.Load(t, observed("pool p {\nhedge 50ms\ndeployment a {\nweight 1\ntransport test_deaf\n}\ndeployment b "+b.URL+" {\nweight 0\n}\n}\n"))
 	ask(t, s, chatPath, plain).served(t, "by b", "b", 2, 0)
-	close(deafUntil)
+	close(until)
 	eventually(t, "the loser to be counted", 5*time.Second, func() bool { return scrape(t, s)[attempts("p", "a", "canceled")] == 1 })
 	page := scrape(t, s)
 	if sent, won := page[tokens("p", "a", "input")], page[tokens("p", "b", "input")]; sent != 0 || won == 0 {
