@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/llmrouter/caddy-llm-router/internal/freeport"
 )
 
 // process is a proxy under test, a Caddy of its own.
@@ -28,7 +29,7 @@ type process struct {
 // startProxy starts a Caddy with a Caddyfile on one core, and waits until an answer
 // of an upstream comes through. It ends with the context, or by stop.
 func startProxy(ctx context.Context, binary, caddyfile, core, dir string, upstreams []*upstream) (*process, error) {
-	addr, err := freeAddr()
+	addr, err := freeport.Addr()
 	if err != nil {
 		return nil, err
 	}
@@ -63,16 +64,6 @@ func startProxy(ctx context.Context, binary, caddyfile, core, dir string, upstre
 func (p *process) stop() {
 	p.cmd.Process.Kill() //nolint:errcheck // it may have ended
 	p.cmd.Wait()         //nolint:errcheck // it was killed
-}
-
-// freeAddr is an address that nobody listened on a moment ago.
-func freeAddr() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
 }
 
 func tryProxy(ctx context.Context, addr string) error {

@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile" // the caddyfile adapter
+
+	"github.com/llmrouter/caddy-llm-router/internal/freeport"
 )
 
 // Adapt turns a Caddyfile into Caddy's JSON, without the changes that Load
@@ -172,12 +174,7 @@ func (s *Server) newAddr() (string, error) {
 		}
 		return "unix/" + path, nil
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
+	return freeport.Addr()
 }
 
 // isUnix takes the path out of an address in Caddy's notation.

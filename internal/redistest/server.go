@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/llmrouter/caddy-llm-router/internal/freeport"
 )
 
 // binary is Debian's package redis-server.
@@ -53,21 +54,14 @@ func newServer(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// FreePort is a port of 127.0.0.1 that nobody listens on. It is not one of those
-// that the system gives to outgoing connections, or one of them might have it
-// before the server does.
+// FreePort is a port of 127.0.0.1 that nobody listens on.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	for range 1000 {
-		port := 10000 + rand.IntN(20000)
-		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			ln.Close()
-			return port
-		}
+	port, err := freeport.Port()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("there is no free port")
-	return 0
+	return port
 }
 
 // Addr is the host and port of the server.

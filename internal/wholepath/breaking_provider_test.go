@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/llmrouter/caddy-llm-router/internal/caddyharness"
+	"github.com/llmrouter/caddy-llm-router/internal/freeport"
 	"github.com/llmrouter/caddy-llm-router/internal/scripted"
 )
 
@@ -254,7 +255,11 @@ type flapping struct {
 
 func newFlapping(t *testing.T) *flapping {
 	t.Helper()
-	f := &flapping{t: t, addr: "127.0.0.1:0"}
+	addr, err := freeport.Addr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &flapping{t: t, addr: addr}
 	f.up()
 	t.Cleanup(f.down)
 	return f
@@ -266,7 +271,6 @@ func (f *flapping) up() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.addr = ln.Addr().String()
 	f.srv = &http.Server{Handler: http.HandlerFunc(scripted.OK(rightAnswer))}
 	f.done = make(chan struct{})
 	go func() {

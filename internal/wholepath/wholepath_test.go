@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	_ "github.com/llmrouter/caddy-llm-router"
 	"github.com/llmrouter/caddy-llm-router/internal/caddyharness"
+	"github.com/llmrouter/caddy-llm-router/internal/freeport"
 	"github.com/llmrouter/caddy-llm-router/internal/scripted"
 )
 
@@ -186,12 +186,11 @@ func eventually(t testing.TB, what string, within time.Duration, holds func() bo
 // refusing is an address that refuses connections.
 func refusing(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Addr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return "http://" + ln.Addr().String()
+	return "http://" + addr
 }
 
 // lines are the log lines of one message.
