@@ -89,8 +89,12 @@ func (c *Cooldown) State(now time.Time) State {
 // Usable reports whether the deployment can be selected: it does well, or its
 // cooldown has ended and no probe is in flight.
 func (c *Cooldown) Usable(now time.Time) bool {
-	return good(c.spell.Load()) || c.State(now) == Usable
+	return c.Well() || c.State(now) == Usable
 }
+
+// Well reports whether there is no cooldown, as there nearly always is none, nor a
+// probe after one. It needs no clock, and is inlined.
+func (r *Record) Well() bool { return good(r.spell.Load()) }
 
 // Remaining is the time left of a cooldown, zero when there is none. It is
 // zero too while a probe is in flight, whose end nobody knows.

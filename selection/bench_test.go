@@ -45,3 +45,28 @@ func BenchmarkLimiterReserve(b *testing.B) {
 		}
 	})
 }
+
+// plainCandidates have what most have: no limits, no tags.
+func plainCandidates(n int) []*Candidate {
+	var all []*Candidate
+	for i := range n {
+		all = append(all, NewCandidate(fmt.Sprint(i), new(State)))
+	}
+	return all
+}
+
+func BenchmarkFilterPlain(b *testing.B) {
+	for _, n := range []int{2, 10, 100} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			all := plainCandidates(n)
+			scratch := make([]*Candidate, 0, n)
+			b.ReportAllocs()
+			for b.Loop() {
+				q := Query{Now: noon, Tokens: 100}
+				if len(q.Filter(scratch, all)) != n {
+					b.Fatal("filtered")
+				}
+			}
+		})
+	}
+}

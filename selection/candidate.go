@@ -9,20 +9,33 @@ import "github.com/llmrouter/caddy-llm-router/health"
 // before the first request and do not change; the rest is safe for concurrent
 // use. A Candidate must not be copied.
 type Candidate struct {
-	// ID names the deployment within its pool.
-	ID string
+	// What every request looks at comes first, and so lies side by side.
+
+	// State is what is known of the deployment. It outlives the Candidate.
+	*State
+	// Cooldown leaves the deployment out because of its own failures, over the
+	// State's Record.
+	Cooldown *health.Cooldown
+	// Limiter bounds requests and tokens per minute, over the State's Minute; nil
+	// is no limit.
+	Limiter *Limiter
+	// Healthy is the verdict of active health checks; nil is always healthy.
+	Healthy func() bool
 	// Order is the priority tier; the lowest order with a usable candidate serves.
 	Order int
-	// Weight, RPM and TPM are the shares that strategies use, in that order of
-	// preference. Zero is "no share".
-	Weight, RPM, TPM float64
-	// Price is what tokens cost; nil is unknown.
-	Price *Price
 	// MaxParallel is how many requests may be in flight; 0 is no limit.
 	MaxParallel int64
 	// ContextWindow is how many tokens a prompt and its answer may have together,
 	// MaxInput and MaxOutput how many each may have by itself; 0 is unknown.
 	ContextWindow, MaxInput, MaxOutput int
+	// Weight, RPM and TPM are the shares that strategies use, in that order of
+	// preference. Zero is "no share".
+	Weight, RPM, TPM float64
+
+	// ID names the deployment within its pool.
+	ID string
+	// Price is what tokens cost; nil is unknown.
+	Price *Price
 	// Tokenizer counts prompts that may be too long; nil is that they are not
 	// looked at before they are sent.
 	Tokenizer Tokenizer
@@ -33,18 +46,8 @@ type Candidate struct {
 	// Teams are the teams that may use the deployment; none means everyone.
 	Teams []string
 
-	// State is what is known of the deployment. It outlives the Candidate.
-	*State
-	// Cooldown leaves the deployment out because of its own failures, over the
-	// State's Record.
-	Cooldown *health.Cooldown
 	// Others hear of what becomes of the cooldown; nil is nobody.
 	Others Others
-	// Limiter bounds requests and tokens per minute, over the State's Minute; nil
-	// is no limit.
-	Limiter *Limiter
-	// Healthy is the verdict of active health checks; nil is always healthy.
-	Healthy func() bool
 
 	// Limits are the deployment's own timeouts.
 	Limits Timeouts

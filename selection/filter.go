@@ -94,21 +94,21 @@ type Query struct {
 // are not c's alone to decide.
 func (q *Query) Check(c *Candidate) Reason {
 	switch {
-	case !q.Tags.Match(c):
+	case q.Tags.mode != anyTag && !q.Tags.Match(c):
 		return Tags
 	case !q.inRegion(c):
 		return Region
 	case c.MaxOutput > 0 && c.MaxOutput < q.MinOutput:
 		return MaxOutput
-	case q.tooSmall(c):
+	case (q.KnownWindow || c.windowed()) && q.tooSmall(c):
 		return ContextWindow
-	case !q.AnyHealth && !c.healthy():
+	case c.Healthy != nil && !q.AnyHealth && !c.Healthy():
 		return Unhealthy
-	case !c.Cooldown.Usable(q.Now):
+	case !c.Cooldown.Well() && !c.Cooldown.Usable(q.Now):
 		return CoolingDown
 	case slices.Contains(q.Tried, c):
 		return Tried
-	case q.limited(c):
+	case (c.Limiter != nil || c.Headroom.known.Load() || len(q.UsedUp) > 0) && q.limited(c):
 		return Limit
 	case c.MaxParallel > 0 && c.InFlight() >= c.MaxParallel:
 		return Full
@@ -125,9 +125,6 @@ type UsedUp struct {
 // limited reports whether the request would go beyond c's limits, as they are
 // configured or as its provider has stated them.
 func (q *Query) limited(c *Candidate) bool {
-	if c.Limiter == nil && !c.Headroom.known.Load() && len(q.UsedUp) == 0 {
-		return false // as most are, of whom there may be many
-	}
 	tokens := q.TokensOn(c)
 	return c.Limiter != nil && !c.Limiter.Fits(q.Now, tokens) ||
 		!c.Headroom.Fits(q.Now, tokens) || q.usedUpFor(c) > 0

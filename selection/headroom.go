@@ -13,9 +13,9 @@ import (
 // knows nothing, and then costs a request two counts. It is safe for concurrent
 // use and must not be copied.
 type Headroom struct {
+	known      atomic.Bool
 	sent       atomic.Int64 // requests, ever
 	sentTokens atomic.Int64
-	known      atomic.Bool
 
 	mu       sync.Mutex // protects what follows
 	requests belief

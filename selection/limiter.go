@@ -2,6 +2,7 @@ package selection
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,9 @@ type Limiter struct {
 	// strict is asked before each request, where instances share a limit exactly;
 	// nil is nobody.
 	strict Arbiter
+
+	// What was used when somebody last looked, for those who only compare.
+	lastRequests, lastTokens atomic.Int64
 }
 
 // Arbiter lets requests of all instances through as far as a shared limit goes.
@@ -46,8 +50,19 @@ func (l *Limiter) Fits(now time.Time, tokens int) bool {
 	l.minute.mu.Lock()
 	defer l.minute.mu.Unlock()
 	l.minute.slide(now)
-	l.minute.publish()
+	l.publish()
 	return l.fits(int64(tokens))
+}
+
+// publish lets everybody see what is used without the lock, which is held.
+func (l *Limiter) publish() {
+	requests, tokens := l.minute.used()
+	if l.lastRequests.Load() != requests {
+		l.lastRequests.Store(requests)
+	}
+	if l.lastTokens.Load() != tokens {
+		l.lastTokens.Store(tokens)
+	}
 }
 
 // Use is the part of the limits that is used up once a request of so many tokens is
@@ -56,10 +71,10 @@ func (l *Limiter) Fits(now time.Time, tokens int) bool {
 func (l *Limiter) Use(tokens int) float64 {
 	use := 0.0
 	if l.rpm > 0 {
-		use = float64(l.minute.lastRequests.Load()+1) / float64(l.rpm)
+		use = float64(l.lastRequests.Load()+1) / float64(l.rpm)
 	}
 	if l.tpm > 0 {
-		use = max(use, float64(l.minute.lastTokens.Load()+int64(tokens))/float64(l.tpm))
+		use = max(use, float64(l.lastTokens.Load()+int64(tokens))/float64(l.tpm))
 	}
 	return use
 }
@@ -78,7 +93,7 @@ func (l *Limiter) Reserve(now time.Time, tokens int) (Reservation, bool) {
 	if l.strict == nil {
 		m.tell(m.last, 1, int64(tokens))
 	}
-	m.publish()
+	l.publish()
 	return Reservation{limiter: l, second: m.last, tokens: int64(tokens)}, true
 }
 

@@ -2,7 +2,6 @@ package selection
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -19,9 +18,6 @@ type Minute struct {
 	requests ring
 	tokens   ring
 	shared   *shared // nil while no other instance sends to the deployment
-
-	// What was used when somebody last looked, for those who only compare.
-	lastRequests, lastTokens atomic.Int64
 }
 
 // ring is an amount by second, and its sum.
@@ -52,17 +48,6 @@ func (m *Minute) Used(now time.Time) (requests, tokens int64) {
 	defer m.mu.Unlock()
 	m.slide(now)
 	return m.used()
-}
-
-// publish lets everybody see what is used without the lock, which is held.
-func (m *Minute) publish() {
-	requests, tokens := m.used()
-	if m.lastRequests.Load() != requests {
-		m.lastRequests.Store(requests)
-	}
-	if m.lastTokens.Load() != tokens {
-		m.lastTokens.Store(tokens)
-	}
 }
 
 // used is Used with the lock held and the buckets in place.

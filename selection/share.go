@@ -99,26 +99,31 @@ func warm(now time.Time, c *Candidate, random Random) bool {
 	return ramp >= 1 || random.less(ramp)
 }
 
-// tie breaks ties among any number of equals one by one, for a single number of
-// Random: so it costs next to nothing where all are equal, as in an idle pool.
+// tie breaks ties among any number of equals one by one, so that each wins with the
+// probability of its share. The one that has won so far stays the winner up to a total
+// with the probability that its own total has to that one: where it loses is drawn at
+// once, and all before costs next to nothing, also where all are equal, as in an idle
+// pool. It is reservoir sampling with skips (Vitter, "Random Sampling with a
+// Reservoir", 1985) of a single item, by weight.
 type tie struct {
 	random Random
-	source rand.PCG
-	seeded bool
 	total  float64 // the shares of all equals so far
+	until  float64 // the total at which the winner loses; 0 is yet to be drawn
 }
 
 // first begins anew with one that is better than all before.
-func (t *tie) first(share float64) { t.total = share }
+func (t *tie) first(share float64) { t.total, t.until = share, 0 }
 
 // next tells whether another equal takes the place of the one that has won so far.
 func (t *tie) next(share float64) bool {
-	if !t.seeded {
-		t.source.Seed(math.Float64bits(t.random.draw()), 0)
-		t.seeded = true
+	if t.until == 0 {
+		t.until = t.total / (1 - t.random.draw())
 	}
-	t.total += share
-	return float64(t.source.Uint64()>>11)/(1<<53)*t.total < share
+	if t.total += share; t.total < t.until {
+		return false
+	}
+	t.until = 0
+	return true
 }
 
 // lowest picks the candidate with the lowest score, and of equals one at random,

@@ -47,6 +47,9 @@ func (s *Size) Fits(c *Candidate) bool {
 	return s.Counter == nil || !s.Counter.Exceeds(c.Tokenizer, room)
 }
 
+// windowed tells whether anything is known of what c takes at once.
+func (c *Candidate) windowed() bool { return c.ContextWindow|c.MaxInput != 0 }
+
 // Window is the longest prompt that c takes at all, in tokens; 0 is unknown.
 func (c *Candidate) Window() int {
 	switch {

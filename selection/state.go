@@ -15,10 +15,10 @@ import (
 type State struct {
 	// Record is what cooldowns remember.
 	Record health.Record
-	// Minute is what the deployment was sent in the last minute.
-	Minute Minute
 	// Headroom is what its answers say is left of its provider's limits.
 	Headroom Headroom
+	// Minute is what the deployment was sent in the last minute.
+	Minute Minute
 	// FirstToken is the average time to the first content of a stream, in seconds.
 	FirstToken Average
 	// Output is the average length of an answer, in tokens.
