@@ -2,6 +2,7 @@ package llmrouter
 
 import (
 	"net/http"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -23,6 +24,27 @@ type call struct {
 	req   *engine.Request
 }
 
+// memory is what a request takes, kept for one after the other.
+type memory struct {
+	own      apireq.Body
+	body     *apireq.Body // own, or what the client's options have left of it
+	facts    apireq.Facts
+	request  engine.Request
+	exchange upstreams.Exchange
+	idle     bool // nobody else has anything of it
+}
+
+var memories = sync.Pool{New: func() any { return new(memory) }}
+
+// free lets go of the request.
+func (m *memory) free() {
+	m.body.Release()
+	if m.idle && m.own.Gone() {
+		m.body, m.facts, m.request, m.idle = nil, apireq.Facts{}, engine.Request{}, false
+		memories.Put(m)
+	}
+}
+
 // ending is how the call of an upstream has ended.
 type ending struct {
 	class retry.Class
@@ -32,18 +54,25 @@ type ending struct {
 
 // ask gets an answer from the pool, or tells the client why there is none.
 func (h *Handler) ask(c call, from source) (ending, error) {
-	x := upstreams.NewExchange(c.w, c.r, c.body, c.facts, c.form)
-	defer x.Close()
+	end, _, err := h.askWith(new(upstreams.Exchange), c, from)
+	return end, err
+}
+
+// askWith is ask with an exchange that is there. free tells whether nobody has anything
+// of it, or of the call, any more.
+func (h *Handler) askWith(x *upstreams.Exchange, c call, from source) (end ending, free bool, err error) {
+	x.Open(c.w, c.r, c.body, c.facts, c.form)
+	defer func() { free = x.Close() }()
 	c.req.Session = x
 	result := h.router.Serve(c.r.Context(), c.route, c.req, x)
 	told := result
 	told.Class = received(c.w, result.Class)
 	h.report(c.r, c.repl, c.req, &told, from)
 	if result.Class == retry.None {
-		return ending{retry.None, x.Clean()}, nil
+		return ending{retry.None, x.Clean()}, false, nil
 	}
 	if !x.Committed() {
 		notShared(c.w)
 	}
-	return ending{class: result.Class}, giveUp(c.w, c.r, x, c.req, &result)
+	return ending{class: result.Class}, false, giveUp(c.w, c.r, x, c.req, &result)
 }

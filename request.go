@@ -18,19 +18,19 @@ import (
 
 // scan reads the facts of a body: of a form where the request says that it is
 // one, else of JSON, whatever the type says; many clients state none.
-func scan(r *http.Request, body []byte) (facts apireq.Facts, form bool, err error) {
+func scan(r *http.Request, body []byte, facts *apireq.Facts) (form bool, err error) {
 	contentType := r.Header.Get("Content-Type")
 	const formData = "multipart/form-data"
 	if len(contentType) >= len(formData) && strings.EqualFold(contentType[:len(formData)], formData) {
 		_, params, err := mime.ParseMediaType(contentType)
 		if err != nil {
-			return facts, true, err
+			return true, err
 		}
-		facts, err = apireq.ScanMultipart(body, params["boundary"])
-		return facts, true, err
+		*facts, err = apireq.ScanMultipart(body, params["boundary"])
+		return true, err
 	}
-	facts, err = apireq.ScanJSON(body)
-	return facts, false, err
+	*facts, err = apireq.ScanJSON(body)
+	return false, err
 }
 
 // model is the model that a request asks for: what the configuration says, else
@@ -47,9 +47,9 @@ func (h *Handler) model(r *http.Request, repl *caddy.Replacer, inBody string) (m
 	return strings.Join(models, ""), len(models) <= 1
 }
 
-// request gathers what the engine has to know.
-func (h *Handler) request(r *http.Request, repl *caddy.Replacer, model string) *engine.Request {
-	req := &engine.Request{Model: model, Team: h.team(repl)}
+// fill gathers what the engine has to know.
+func (h *Handler) fill(req *engine.Request, r *http.Request, repl *caddy.Replacer, model string) {
+	req.Model, req.Team = model, h.team(repl)
 	if h.Priority != "" {
 		req.Priority, req.PrioritySet = apireq.ParsePriority(repl.ReplaceAll(h.Priority, ""))
 	}
@@ -61,7 +61,6 @@ func (h *Handler) request(r *http.Request, repl *caddy.Replacer, model string) *
 	if values := r.Header["X-Llm-Fallback"]; len(values) == 1 && strings.EqualFold(values[0], "off") {
 		req.NoFallback = true
 	}
-	return req
 }
 
 // words are what values with placeholders stand for, each of which may be several

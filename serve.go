@@ -15,6 +15,7 @@ import (
 
 	"github.com/llmrouter/caddy-llm-router/internal/api"
 	"github.com/llmrouter/caddy-llm-router/internal/apireq"
+	"github.com/llmrouter/caddy-llm-router/internal/engine"
 	"github.com/llmrouter/caddy-llm-router/retry"
 	"github.com/llmrouter/caddy-llm-router/selection"
 	"github.com/llmrouter/caddy-llm-router/upstreams"
@@ -31,14 +32,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case !carriesRequest(r.Method):
 		return next.ServeHTTP(w, r)
 	}
-	body, err := apireq.ReadBody(r.Body, r.ContentLength, h.MaxBody)
-	if err != nil {
+	m := memories.Get().(*memory)
+	if err := m.own.Fill(r.Body, r.ContentLength, h.MaxBody); err != nil {
 		return h.refuseBody(w, r, err)
 	}
-	defer func() { body.Release() }() // whichever it is by then
-	facts, form, err := scan(r, body.Bytes())
+	m.body = &m.own
+	defer m.free()
+	facts := &m.facts
+	form, err := scan(r, m.body.Bytes(), facts)
 	if err != nil && h.UnknownModel == nextUnknown {
-		return passOn(w, r, next, body)
+		return passOn(w, r, next, m.body)
 	}
 	if err != nil {
 		return h.refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
@@ -47,11 +50,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if !ok {
 		return h.refuse(w, r, twoQueryModels)
 	}
-	req := h.request(r, repl, model)
+	req := &m.request
+	h.fill(req, r, repl, model)
 	route, ok := h.router.Resolve(model, req.Team)
 	switch {
 	case (!ok || model == "") && h.UnknownModel == nextUnknown:
-		return passOn(w, r, next, body)
+		return passOn(w, r, next, m.body)
 	case model == "":
 		return h.refuse(w, r, noModel)
 	case !ok:
@@ -61,19 +65,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	var asked apireq.CacheOptions
 	if h.options != 0 && !form {
-		if body, asked, err = h.takeOptions(r, body, &facts, req, route.Target.Pool.Name); err != nil {
+		if m.body, asked, err = h.takeOptions(r, m.body, facts, req, route.Target.Pool.Name); err != nil {
 			return h.refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
 		}
 	}
-	prompt := body.Prompt(&facts)
-	req.PromptTokens, req.Prompt, req.Stream = facts.PromptTokens(), prompt, streams(r, &facts)
+	prompt := m.body.Prompt(facts)
+	req.PromptTokens, req.Prompt, req.Stream = facts.PromptTokens(), prompt, streams(r, facts)
 	req.MaxOutput = facts.MaxOutput * facts.Choices
-	req.Size = sizeOf(r, &facts, prompt)
-	c := call{w, r, repl, body, &facts, form, route, req}
+	req.Size = sizeOf(r, facts, prompt)
+	c := call{w, r, repl, m.body, facts, form, route, req}
 	if answers := upstreams.AnswersOf(route.Target.Pool); answers != nil {
 		return h.serveKept(c, answers, &asked)
 	}
-	_, err = h.ask(c, "")
+	_, m.idle, err = h.askWith(&m.exchange, c, "")
 	return err
 }
 
@@ -92,7 +96,8 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *cad
 	if !ok {
 		return h.refuse(w, r, twoQueryModels)
 	}
-	req := h.request(r, repl, model)
+	req := new(engine.Request)
+	h.fill(req, r, repl, model)
 	route, ok := h.router.Resolve(model, req.Team)
 	switch {
 	case model == "", !ok && h.UnknownModel == nextUnknown:

@@ -122,7 +122,7 @@ func TestAllEditsTogether(t *testing.T) {
 // checkBody checks what an attempt sends.
 func (x *Exchange) checkBody(t *testing.T, d *Deployment, a *engine.Attempt, want string) {
 	t.Helper()
-	req, err := x.outgoing(x.r.Context(), d, a)
+	req, err := x.outgoing(x.r.Context(), newOutgoing(x), d, a)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,10 +28,12 @@ type Exchange struct {
 	form    bool
 	dialect api.Dialect
 
-	*round // of the last attempt
-	own    round
-	forks  *forks // the attempts of which several may run, nil where one is alone
-	fork   *fork  // whose Exchange this is, nil where it is the request's
+	*round   // of the last attempt
+	own      round
+	attempts int
+	first    *outgoing // the first attempt's
+	forks    *forks    // the attempts of which several may run, nil where one is alone
+	fork     *fork     // whose Exchange this is, nil where it is the request's
 
 	refusal refusal
 	// committed tells that the client has the head of an answer, streaming that
@@ -65,27 +67,61 @@ type round struct {
 // NewExchange prepares the exchange for a request whose body has been read.
 // form tells that the body is a multipart form rather than JSON.
 func NewExchange(w http.ResponseWriter, r *http.Request, body *apireq.Body, facts *apireq.Facts, form bool) *Exchange {
-	x := &Exchange{
+	x := new(Exchange)
+	x.Open(w, r, body, facts, form)
+	return x
+}
+
+// Open is NewExchange in memory that is there: an Exchange that is new, or whose Close
+// has returned true.
+func (x *Exchange) Open(w http.ResponseWriter, r *http.Request, body *apireq.Body, facts *apireq.Facts, form bool) {
+	*x = Exchange{
 		w: w, control: *http.NewResponseController(w), r: r,
 		repl: r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer),
 		body: body, facts: facts, form: form,
 		dialect: api.DialectOf(r.URL.Path),
+		first:   x.first,
 	}
 	x.round = &x.own
-	return x
 }
 
 // Committed tells whether the client has the head of an answer.
 func (x *Exchange) Committed() bool { return x.committed }
 
-// Close ends what the last attempt left open.
-func (x *Exchange) Close() {
+// Close ends what the last attempt left open. It tells whether nobody but the caller
+// has anything of the exchange and of what it was opened with.
+func (x *Exchange) Close() bool {
+	free := x.attempts == 1 && x.forks == nil && x.read() && x.first.sent()
 	x.answer.close()
 	if x.watch != nil {
 		x.watch.stop()
 		x.watch = nil
 	}
 	x.stream.free()
+	if free {
+		x.first.forget()
+		*x = Exchange{first: x.first}
+	}
+	return free
+}
+
+// read tells whether an answer over HTTP/1 has been read to its end: its connection has
+// gone on to something else.
+func (x *Exchange) read() bool {
+	return x.answer.res != nil && x.answer.res.ProtoMajor == 1 && (x.answer.complete || x.stream.source.ended)
+}
+
+// next is the memory for the next attempt. What a transport was given it may go on
+// using, unless the attempt went well.
+func (x *Exchange) next() *outgoing {
+	x.attempts++
+	if x.attempts > 1 {
+		return newOutgoing(x)
+	}
+	if x.first == nil {
+		x.first = newOutgoing(x)
+	}
+	return x.first
 }
 
 // Attempt makes one round trip to a deployment and holds its answer back. The
@@ -106,9 +142,11 @@ func (x *Exchange) attempt(ctx context.Context, a *engine.Attempt) engine.Outcom
 	if x.watch != nil {
 		x.watch.stop()
 	}
-	x.watch = newWatch(ctx, a.Limit)
+	o := x.next()
+	x.watch = &o.watch
+	x.watch.begin(ctx, a.Limit)
 	d := deploymentOf(a)
-	req, err := x.outgoing(x.watch.ctx, d, a)
+	req, err := x.outgoing(x.watch.ctx, o, d, a)
 	if err != nil {
 		return engine.Outcome{Class: retry.Connection, Err: err}
 	}

@@ -55,10 +55,9 @@ var (
 	noUserAgent = []string{""}
 )
 
-// outgoingHeader makes the headers of one attempt out of the client's.
-func (x *Exchange) outgoingHeader(d *Deployment) http.Header {
+// setHeader fills the header of one attempt with the client's.
+func (x *Exchange) setHeader(h http.Header, d *Deployment) {
 	client := x.r.Header
-	h := make(http.Header, len(client)+4)
 	named := client["Connection"]
 	for name, values := range client {
 		if ofConnection(name) || setHere(name) || tellsClient(name) || d.ownKey && credentials[name] || routersOwn(name) {
@@ -89,7 +88,6 @@ func (x *Exchange) outgoingHeader(d *Deployment) http.Header {
 	if d.key != nil {
 		h[d.keyHeader] = key
 	}
-	return h
 }
 
 // connectionNames tells whether a Connection header names another one.

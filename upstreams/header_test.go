@@ -57,7 +57,8 @@ func TestOutgoingHeader(t *testing.T) {
 			r := post("/v1/x")
 			r.Header = client.Clone()
 			x, _ := newExchange(t, r, chatBody)
-			got := x.outgoingHeader(d)
+			got := make(http.Header)
+			x.setHeader(got, d)
 			if !maps.EqualFunc(got, tt.want, slices.Equal) {
 				t.Errorf("got  %v\nwant %v", got, tt.want)
 			}
@@ -72,7 +73,8 @@ func TestOutgoingHeaderKeepsWhatTheClientSays(t *testing.T) {
 	r := post("/v1/x")
 	r.Header = http.Header{"User-Agent": {"OpenAI/Python 1.2"}, "Idempotency-Key": {"abc"}}
 	x, _ := newExchange(t, r, chatBody)
-	h := x.outgoingHeader(bareDeployment(t, "http://h/v1"))
+	h := make(http.Header)
+	x.setHeader(h, bareDeployment(t, "http://h/v1"))
 	if h.Get("User-Agent") != "OpenAI/Python 1.2" || h.Get("Idempotency-Key") != "abc" {
 		t.Errorf("got %v", h)
 	}

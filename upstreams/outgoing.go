@@ -9,8 +9,10 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -24,25 +26,62 @@ import (
 const dialInfoKey caddy.CtxKey = "reverse_proxy.dial_info"
 
 // outgoing is the request of one attempt with what it points to, which is one piece
-// of memory rather than many.
+// of memory rather than many, for one request after the other.
 type outgoing struct {
+	watch   watch
 	request http.Request
+	header  http.Header
 	url     url.URL
-	body    bytes.Reader
 	trace   httptrace.ClientTrace
+
+	// A small body, and what a transport reads it with.
+	small   []byte
+	body    bytes.Reader
+	closer  io.ReadCloser
+	getBody func() (io.ReadCloser, error)
+
+	conns atomic.Int32 // that the transport has tried
+	wrote atomic.Bool  // all of the request
+}
+
+func newOutgoing(x *Exchange) *outgoing {
+	o := new(outgoing)
+	o.trace.Got1xxResponse = x.passOnInformational
+	o.trace.GotConn = func(httptrace.GotConnInfo) { o.conns.Add(1) }
+	o.trace.WroteRequest = func(info httptrace.WroteRequestInfo) { o.wrote.Store(info.Err == nil) }
+	if x.fork != nil {
+		o.trace.WroteHeaders = x.fork.wroteHead
+	}
+	o.closer = io.NopCloser(&o.body)
+	o.getBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(o.small)), nil }
+	return o
+}
+
+// sent tells whether the request has been written, on a connection that was the only
+// one, so that its transport has no more use for it.
+func (o *outgoing) sent() bool { return o.conns.Load() == 1 && o.wrote.Load() }
+
+// maxHeader is how many fields the header of a request may have had that is used again.
+const maxHeader = 64
+
+// forget lets go of everything that belongs to the attempt.
+func (o *outgoing) forget() {
+	o.watch.forget()
+	if len(o.header) > maxHeader {
+		o.header = nil
+	}
+	clear(o.header)
+	o.request, o.url = http.Request{}, url.URL{}
+	o.conns.Store(0)
+	o.wrote.Store(false)
 }
 
 // outgoing makes the request for one attempt. It shares nothing with the
 // client's request that an attempt could change.
-func (x *Exchange) outgoing(ctx context.Context, d *Deployment, a *engine.Attempt) (*http.Request, error) {
+func (x *Exchange) outgoing(ctx context.Context, o *outgoing, d *Deployment, a *engine.Attempt) (*http.Request, error) {
 	ctx, dial, err := d.dialInfo(ctx, x.r, x.chooser(), x.repl)
 	if err != nil {
 		return nil, err
-	}
-	o := new(outgoing)
-	o.trace.Got1xxResponse = x.passOnInformational
-	if x.fork != nil {
-		o.trace.WroteHeaders = x.fork.wroteHead
 	}
 	ctx = httptrace.WithClientTrace(ctx, &o.trace)
 	d.target(&o.url, x.r.URL, dial)
@@ -50,13 +89,17 @@ func (x *Exchange) outgoing(ctx context.Context, d *Deployment, a *engine.Attemp
 	if d.static == nil && d.BaseURL == "" {
 		host = dial.Address
 	}
+	if o.header == nil {
+		o.header = make(http.Header, len(x.r.Header)+4)
+	}
+	x.setHeader(o.header, d)
 	req := &o.request
 	*req = *(&http.Request{
 		Method:     x.r.Method,
 		URL:        &o.url,
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1, ProtoMinor: 1,
-		Header: x.outgoingHeader(d),
+		Header: o.header,
 		Host:   host,
 	}).WithContext(ctx)
 	x.setBody(o, x.edits(d, a))
@@ -90,7 +133,8 @@ func (d *Deployment) target(u, client *url.URL, dial *reverseproxy.DialInfo) {
 // changed, and not a byte else.
 func (x *Exchange) setBody(o *outgoing, edits apireq.Edits) {
 	if n := edits.Len(len(x.body.Bytes())); n <= smallBody {
-		o.setSmallBody(x.body.Append(make([]byte, 0, n), edits))
+		o.small = slices.Grow(o.small[:0], n)
+		o.setSmallBody(x.body.Append(o.small, edits))
 		return
 	}
 	x.setLargeBody(&o.request, edits)
@@ -105,11 +149,12 @@ const smallBody = 3 << 10
 
 // setSmallBody gives the request a body of its own.
 func (o *outgoing) setSmallBody(body []byte) {
+	o.small = body
 	o.body.Reset(body)
 	req := &o.request
 	req.ContentLength = int64(len(body))
-	req.Body = io.NopCloser(&o.body)
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	req.Body = o.closer
+	req.GetBody = o.getBody
 }
 
 // setLargeBody gives the request the client's body where it is.

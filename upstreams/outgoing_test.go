@@ -60,7 +60,7 @@ func newExchange(t *testing.T, r *http.Request, body string) (*Exchange, *httpte
 	r = r.WithContext(context.WithValue(r.Context(), caddy.ReplacerCtxKey, repl))
 	w := httptest.NewRecorder()
 	x := NewExchange(w, r, b, &facts, false)
-	t.Cleanup(x.Close)
+	t.Cleanup(func() { x.Close() })
 	return x, w
 }
 
@@ -70,7 +70,7 @@ const chatBody = `{"model":"gpt-4o","messages":[]}`
 
 func (x *Exchange) mustOutgoing(t *testing.T, d *Deployment) *http.Request {
 	t.Helper()
-	req, err := x.outgoing(x.r.Context(), d, attemptOn(d))
+	req, err := x.outgoing(x.r.Context(), newOutgoing(x), d, attemptOn(d))
 	if err == nil {
 		return req
 	}
@@ -255,7 +255,7 @@ func TestOutgoingOfDynamicUpstreams(t *testing.T) {
 				DynamicUpstreams: tt.source, LoadBalancing: &reverseproxy.LoadBalancing{SelectionPolicy: tt.policy},
 			}}
 			x, _ := newExchange(t, post("/v1/x"), chatBody)
-			req, err := x.outgoing(t.Context(), d, attemptOn(d))
+			req, err := x.outgoing(t.Context(), newOutgoing(x), d, attemptOn(d))
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
 					t.Fatalf("got %v, want an error with %q", err, tt.err)

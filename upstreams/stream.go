@@ -41,12 +41,14 @@ type stream struct {
 type source struct {
 	body  io.Reader
 	watch *watch
+	ended bool // all has been read
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	s.watch.alive()
 	n, err := s.body.Read(p)
 	s.watch.pause()
+	s.ended = err == io.EOF
 	return n, err
 }
 
@@ -74,7 +76,7 @@ func (s *stream) free() {
 // has a part of the answer already, up to where the client is.
 func (x *Exchange) holdStream(ctx context.Context, a *engine.Attempt) engine.Outcome {
 	s := &x.stream
-	s.open(source{x.answer.res.Body, x.watch}, x.answer.ndjson, x.dialect)
+	s.open(source{body: x.answer.res.Body, watch: x.watch}, x.answer.ndjson, x.dialect)
 	x.account.stream = &s.tracker
 	x.answer.held = getHold()
 	var replay *sse.Replay

@@ -33,12 +33,24 @@ type watch struct {
 
 // newWatch begins to watch an attempt that may take as long as limit.
 func newWatch(parent context.Context, limit time.Duration) *watch {
-	w := &watch{began: time.Now(), due: max(limit, 1)}
-	w.ctx, w.cancel = context.WithCancelCause(parent)
-	w.mu.Lock() // a limit of nothing fires at once
-	w.timer = time.AfterFunc(limit, w.expire)
-	w.mu.Unlock()
+	w := new(watch)
+	w.begin(parent, limit)
 	return w
+}
+
+// begin watches an attempt with a new watch, or with one that was stopped. What the
+// timer of an earlier attempt still calls finds that nothing is due.
+func (w *watch) begin(parent context.Context, limit time.Duration) {
+	w.mu.Lock() // a limit of nothing fires at once
+	defer w.mu.Unlock()
+	w.ctx, w.cancel = context.WithCancelCause(parent)
+	w.began, w.idle, w.due = time.Now(), 0, max(limit, 1)
+	w.waiting.Store(0)
+	if w.timer == nil {
+		w.timer = time.AfterFunc(limit, w.expire)
+		return
+	}
+	w.timer.Reset(limit)
 }
 
 // expire ends the attempt if its time is up, or sets the timer to when it may be.
@@ -48,7 +60,7 @@ func (w *watch) expire() {
 	now := time.Since(w.began)
 	left := w.due - now
 	switch {
-	case w.ctx.Err() != nil, w.idle == 0 && w.due == 0:
+	case w.ctx == nil, w.ctx.Err() != nil, w.idle == 0 && w.due == 0:
 		return
 	case w.idle > 0:
 		since := time.Duration(w.waiting.Load())
@@ -104,6 +116,13 @@ func (w *watch) within(d time.Duration) {
 func (w *watch) stop() {
 	w.timer.Stop()
 	w.cancel(nil)
+}
+
+// forget lets go of the attempt, which has been stopped.
+func (w *watch) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ctx, w.cancel = nil, nil
 }
 
 // isTimeout tells whether the transport gave up waiting for an answer. A dial

@@ -29,23 +29,33 @@ type Body struct {
 // io.ErrUnexpectedEOF when the body is shorter than announced, and otherwise
 // with the error of r. Nothing has to be released after an error.
 func ReadBody(r io.Reader, contentLength, max int64) (*Body, error) {
-	if contentLength > max {
-		return nil, ErrTooLarge
-	}
-	b := &Body{}
-	b.refs.Store(1)
-	if contentLength == 0 || r == nil {
-		if contentLength > 0 {
-			return nil, io.ErrUnexpectedEOF
-		}
-		return b, nil
-	}
-	var err error
-	if b.buf, b.data, err = fill(r, contentLength, max); err != nil {
+	b := new(Body)
+	if err := b.Fill(r, contentLength, max); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
+
+// Fill is ReadBody into a Body that is new, or gone.
+func (b *Body) Fill(r io.Reader, contentLength, max int64) (err error) {
+	switch {
+	case contentLength > max:
+		return ErrTooLarge
+	case contentLength > 0 && r == nil:
+		return io.ErrUnexpectedEOF
+	case contentLength != 0 && r != nil:
+		if b.buf, b.data, err = fill(r, contentLength, max); err != nil {
+			return err
+		}
+	}
+	b.refs.Store(1)
+	b.released.Store(false)
+	return nil
+}
+
+// Gone tells whether the Body has been released and no Reader is left of it, so that
+// whoever alone has it may fill it again.
+func (b *Body) Gone() bool { return b.refs.Load() == 0 }
 
 // fill reads r to its announced length, or to its end.
 func fill(r io.Reader, contentLength, max int64) (*buffer, []byte, error) {
