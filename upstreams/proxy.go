@@ -166,9 +166,7 @@ func (d *Deployment) loadTransport(ctx caddy.Context, proxy *reverseproxy.Handle
 		raw, _ = json.Marshal(config) // raw messages that were just parsed
 	}
 	d.described = describesUpstream(raw)
-	// A socket has no host by which a shared transport could tell it from others.
-	socket := strings.HasPrefix(d.base.dial, "unix/")
-	transport, err := transports.load(ctx, raw, !socket)
+	transport, err := transports.load(ctx, raw, d.base.dial)
 	if err != nil {
 		return err
 	}

@@ -10,11 +10,10 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// maxAlike is how many transports of the same configuration there are. Up to so many
-// deployments have each their own; more of them share, as the upstreams of one reverse
-// proxy do. Thousands of transports would cost every request a part of the garbage
-// collection, and a single one a lock that all requests share.
-const maxAlike = 32
+// maxAlike is how many transports of the same configuration there are. Thousands of
+// them would cost every request a part of the garbage collection, and a single one a
+// lock that all requests share.
+const maxAlike = 8
 
 // Transports are those of one router. The zero value is ready to use, on one
 // goroutine.
@@ -22,16 +21,20 @@ type Transports struct {
 	alike map[string]*alike
 }
 
-// alike are transports of one configuration.
+// alike are transports of one configuration. What is at one address has one, and with
+// it its idle connections, as the upstreams of one reverse proxy do.
 type alike struct {
 	made []http.RoundTripper
+	at   map[string]http.RoundTripper
 	next int
 }
 
-// load gives a transport of a configuration: a new one, or, where that may be, one
-// that other deployments have too.
-func (t *Transports) load(ctx caddy.Context, raw json.RawMessage, shared bool) (http.RoundTripper, error) {
-	if !shared || !mayShare(raw) {
+// load gives a transport of a configuration, for an address or, where that is empty,
+// for addresses that are not known yet: a new one, or, where that may be, one that
+// other deployments have too.
+func (t *Transports) load(ctx caddy.Context, raw json.RawMessage, address string) (http.RoundTripper, error) {
+	// A socket has no host by which a shared transport could tell it from others.
+	if strings.HasPrefix(address, "unix/") || !mayShare(raw) {
 		return newTransport(ctx, raw)
 	}
 	a := t.alike[string(raw)]
@@ -39,18 +42,23 @@ func (t *Transports) load(ctx caddy.Context, raw json.RawMessage, shared bool) (
 		if t.alike == nil {
 			t.alike = make(map[string]*alike)
 		}
-		a = new(alike)
+		a = &alike{at: make(map[string]http.RoundTripper)}
 		t.alike[string(raw)] = a
 	}
-	if len(a.made) == maxAlike {
-		a.next++
-		return a.made[a.next%maxAlike], nil
+	if transport := a.at[address]; transport != nil && address != "" {
+		return transport, nil
 	}
-	transport, err := newTransport(ctx, raw)
-	if err == nil {
+	if len(a.made) < maxAlike {
+		transport, err := newTransport(ctx, raw)
+		if err != nil {
+			return nil, err
+		}
 		a.made = append(a.made, transport)
 	}
-	return transport, err
+	transport := a.made[a.next%maxAlike]
+	a.at[address] = transport
+	a.next++
+	return transport, nil
 }
 
 // mayShare tells whether deployments cannot notice that they share a transport:
