@@ -13,3 +13,6 @@ func (w Weighted) Pick(q *Query, usable []*Candidate) *Candidate {
 	}
 	return ShareOf(usable).draw(q.Now, usable, w.Random)
 }
+
+// Draw implements Drawer.
+func (w Weighted) Draw(q *Query, lots *Lots) *Candidate { return lots.draw(q, w.Random) }

@@ -43,6 +43,9 @@ const maxLooks = 8
 // pick filters and selects, and takes what an attempt on the deployment needs;
 // false when there is none.
 func (w *walk) pick() (*selection.Candidate, bool) {
+	if c := w.draw(); c != nil && w.begin(&w.try, c) {
+		return c, true
+	}
 	for range maxLooks {
 		usable := w.usable()
 		if len(usable) == 0 {
@@ -57,6 +60,18 @@ func (w *walk) pick() (*selection.Candidate, bool) {
 		}
 	}
 	return nil, false
+}
+
+// draw picks for a request that comes into the pool, without looking at all of it; nil
+// where that has to be.
+func (w *walk) draw() *selection.Candidate {
+	p := w.target.Pool
+	strategy, ok := p.Strategy.(selection.Drawer)
+	if !ok || w.tries > 0 || p.Sessions != nil {
+		return nil
+	}
+	w.query.Now = time.Now()
+	return strategy.Draw(&w.query, w.lots)
 }
 
 // usable filters the pool. A retry goes to what has not been tried, else to

@@ -37,8 +37,8 @@ type Pool struct {
 	Fallback, ContextWindow, ContentPolicy []Target
 
 	all    []*selection.Candidate
-	shared []*selection.Candidate
-	teams  map[string][]*selection.Candidate
+	shared roster
+	teams  map[string]*roster
 	tagged bool // some candidate has tags
 
 	failing sync.Mutex // held while a failure may cool a deployment; see walk.fail
@@ -50,19 +50,34 @@ func NewPool(name string, candidates []*selection.Candidate) *Pool {
 	for _, c := range candidates {
 		p.tagged = p.tagged || len(c.Tags) > 0
 		if len(c.Teams) == 0 {
-			p.shared = append(p.shared, c)
+			p.shared.candidates = append(p.shared.candidates, c)
 			continue
 		}
 		if p.teams == nil {
-			p.teams = make(map[string][]*selection.Candidate)
+			p.teams = make(map[string]*roster)
 		}
 		for _, team := range c.Teams {
-			if !slices.Contains(p.teams[team], c) { // named twice it would count twice
-				p.teams[team] = append(p.teams[team], c)
+			own := p.teams[team]
+			if own == nil {
+				own = new(roster)
+				p.teams[team] = own
+			}
+			if !slices.Contains(own.candidates, c) { // named twice it would count twice
+				own.candidates = append(own.candidates, c)
 			}
 		}
 	}
+	p.shared.lots = selection.NewLots(p.shared.candidates)
+	for _, own := range p.teams {
+		own.lots = selection.NewLots(own.candidates)
+	}
 	return p
+}
+
+// roster is what a team may use of a pool.
+type roster struct {
+	candidates []*selection.Candidate
+	lots       *selection.Lots
 }
 
 // All gives every candidate of the pool, in the order of the configuration.
@@ -70,13 +85,15 @@ func (p *Pool) All() []*selection.Candidate { return p.all }
 
 // For gives the candidates that a team may use: its own where it has any, and
 // only those; else the ones without a team.
-func (p *Pool) For(team string) []*selection.Candidate {
+func (p *Pool) For(team string) []*selection.Candidate { return p.roster(team).candidates }
+
+func (p *Pool) roster(team string) *roster {
 	if team != "" {
-		if own := p.teams[team]; len(own) > 0 {
+		if own := p.teams[team]; own != nil {
 			return own
 		}
 	}
-	return p.shared
+	return &p.shared
 }
 
 // Serves tells whether a team may use any deployment of the pool.

@@ -19,6 +19,7 @@ type walk struct {
 	// The pool that the request is in, and what has happened in it.
 	target     Target
 	candidates []*selection.Candidate
+	lots       *selection.Lots
 	query      selection.Query
 	tries      int  // attempts in this pool
 	retries    int  // of which were retries
@@ -134,7 +135,8 @@ func (w *walk) free() {
 // enter moves the request into a pool.
 func (w *walk) enter(target Target) {
 	w.target = target
-	w.candidates = target.Pool.For(w.req.Team)
+	roster := target.Pool.roster(w.req.Team)
+	w.candidates, w.lots = roster.candidates, roster.lots
 	w.tries, w.retries, w.retrying = 0, 0, false
 	w.tried = w.tried[:0]
 	w.visited = append(w.visited, target.Pool)
