@@ -36,6 +36,7 @@ var scenarios = []scenario{
 	{name: "json-512k-last", clients: 32, size: 512 << 10, modelLast: true},
 	{name: "sse-unpaced", clients: 32, size: 1 << 10, events: 100},
 	{name: "sse-10ms", clients: 200, size: 1 << 10, events: 100, interval: 10 * time.Millisecond},
+	{name: "sse-10ms-few", clients: 20, size: 1 << 10, events: 100, interval: 10 * time.Millisecond},
 	{name: "streams-open", clients: 1000, size: 1 << 10, events: 1000, interval: time.Second, memory: true},
 }
 

@@ -69,12 +69,8 @@ var walks = sync.Pool{New: func() any { return new(walk) }}
 
 // newWalk begins a request in the pool of its route.
 func newWalk(r *Router, req *Request, route Route) *walk {
-	w := walks.Get().(*walk)
-	*w = walk{
-		router: r, req: req, route: route, began: time.Now(),
-		visited: w.visited[:0], pending: w.pending[:0],
-		tried: w.tried[:0], usedUp: w.usedUp[:0], scratch: w.scratch[:0], prompt: w.prompt,
-	}
+	w := walks.Get().(*walk) // as new or as free has left it, which is the same
+	w.router, w.req, w.route, w.began = r, req, route, time.Now()
 	w.prompt.Reset(req.Prompt)
 	limit := route.Target.Pool.Policy.Deadline
 	if req.Timeout > 0 && req.Timeout < limit {
