@@ -16,7 +16,7 @@ type Limiter struct {
 	// nil is nobody.
 	strict Arbiter
 
-	// What was used when somebody last looked, for those who only compare.
+	// What was used when Fits last looked, near for those who only compare.
 	lastRequests, lastTokens atomic.Int64
 }
 
@@ -47,27 +47,23 @@ func (l *Limiter) AskFirst(a Arbiter) { l.strict = a }
 
 // Fits reports whether one more request of so many tokens is within the limits.
 func (l *Limiter) Fits(now time.Time, tokens int) bool {
-	l.minute.mu.Lock()
-	defer l.minute.mu.Unlock()
-	l.minute.slide(now)
-	l.publish()
-	return l.fits(int64(tokens))
-}
-
-// publish lets everybody see what is used without the lock, which is held.
-func (l *Limiter) publish() {
-	requests, tokens := l.minute.used()
+	m := l.minute
+	if m.shown.second.Load() != now.Unix() { // as it mostly is only for the first of a second
+		m.look(now)
+	}
+	requests, used := m.shown.requests.Load(), m.shown.tokens.Load()
 	if l.lastRequests.Load() != requests {
 		l.lastRequests.Store(requests)
 	}
-	if l.lastTokens.Load() != tokens {
-		l.lastTokens.Store(tokens)
+	if l.lastTokens.Load() != used {
+		l.lastTokens.Store(used)
 	}
+	return l.under(requests, used, int64(tokens))
 }
 
 // Use is the part of the limits that is used up once a request of so many tokens is
-// let in, of the one that is nearer to its end: 1 is all of it. It is what Fits and
-// Reserve have last seen of the minute, and takes no lock.
+// let in, of the one that is nearer to its end: 1 is all of it. It goes by what Fits has last
+// seen of the minute.
 func (l *Limiter) Use(tokens int) float64 {
 	use := 0.0
 	if l.rpm > 0 {
@@ -93,7 +89,7 @@ func (l *Limiter) Reserve(now time.Time, tokens int) (Reservation, bool) {
 	if l.strict == nil {
 		m.tell(m.last, 1, int64(tokens))
 	}
-	l.publish()
+	m.show()
 	return Reservation{limiter: l, second: m.last, tokens: int64(tokens)}, true
 }
 

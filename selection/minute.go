@@ -1,7 +1,9 @@
 package selection
 
 import (
+	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,11 +15,35 @@ const minuteSeconds = 61
 // limits are. The zero Minute is empty. It is safe for concurrent use and must
 // not be copied.
 type Minute struct {
+	shown shown
+
 	mu       sync.Mutex // protects what follows
 	last     int64      // the second that the newest bucket stands for
 	requests ring
 	tokens   ring
 	shared   *shared // nil while no other instance sends to the deployment
+}
+
+// shown is what a Minute holds, for those who only look. Somebody may write while it
+// is read, so that its words need not belong together.
+type shown struct {
+	second           atomic.Int64 // for which it is all there is to know, or noSecond
+	requests, tokens atomic.Int64
+}
+
+// noSecond never comes.
+const noSecond = math.MinInt64
+
+// show lets everybody see what is used. The lock is held.
+func (m *Minute) show() {
+	requests, tokens := m.used()
+	m.shown.requests.Store(requests)
+	m.shown.tokens.Store(tokens)
+	second := m.last
+	if m.shared != nil { // of whose seconds nobody knows when they end
+		second = noSecond
+	}
+	m.shown.second.Store(second)
 }
 
 // ring is an amount by second, and its sum.
@@ -57,6 +83,14 @@ func (m *Minute) used() (requests, tokens int64) {
 		requests, tokens = m.shared.used(requests, tokens)
 	}
 	return requests, tokens
+}
+
+// look lets everybody see what is used now.
+func (m *Minute) look(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.slide(now)
+	m.show()
 }
 
 // slide forgets what has left the minute. The lock is held.
@@ -102,6 +136,7 @@ func (m *Minute) correct(second int64, own, told amount) {
 	}
 	m.add(second, own.requests, own.tokens)
 	m.tell(second, told.requests, told.tokens)
+	m.show()
 }
 
 // amount is a number of requests and of tokens.

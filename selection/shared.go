@@ -74,6 +74,7 @@ func (m *Minute) Share() {
 	defer m.mu.Unlock()
 	if m.shared == nil {
 		m.shared = new(shared)
+		m.show()
 	}
 }
 
