@@ -10,15 +10,6 @@ type Lots struct {
 	upTo       []float64 // the sum of the shares up to each and its own
 }
 
-// Drawer is a Strategy that goes by shares alone.
-type Drawer interface {
-	Strategy
-	// Draw picks, of all candidates of a pool, as Pick does of what Filter leaves of them;
-	// nil is that they have to be filtered. It must be safe for concurrent use and must
-	// not keep q.
-	Draw(q *Query, lots *Lots) *Candidate
-}
-
 // NewLots makes the lots of candidates.
 func NewLots(all []*Candidate) *Lots {
 	var lowest []*Candidate

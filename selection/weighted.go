@@ -14,5 +14,6 @@ func (w Weighted) Pick(q *Query, usable []*Candidate) *Candidate {
 	return ShareOf(usable).draw(q.Now, usable, w.Random)
 }
 
-// Draw implements Drawer.
+// Draw picks, of all candidates of a pool, as Pick does of what Filter leaves of them;
+// nil is that they have to be filtered.
 func (w Weighted) Draw(q *Query, lots *Lots) *Candidate { return lots.draw(q, w.Random) }

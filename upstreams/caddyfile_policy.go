@@ -195,7 +195,7 @@ func (p *Policy) unmarshalStrategy(d *caddyfile.Dispenser) error {
 	name := d.Val()
 	id := "http.llm_router.strategies." + name
 	if _, err := caddy.GetModule(id); err != nil {
-		return d.Errf("strategy: there is no '%s'; expected one of: %s", name, strings.Join(strategies(), ", "))
+		return d.Errf("strategy: there is no '%s'; expected one of: %s", name, strings.Join(strategyNames(), ", "))
 	}
 	strategy, err := caddyfile.UnmarshalModule(d, id)
 	if err != nil {
@@ -205,8 +205,8 @@ func (p *Policy) unmarshalStrategy(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// strategies are the names of the strategies that this Caddy has.
-func strategies() []string {
+// strategyNames are those of the strategies that this Caddy has.
+func strategyNames() []string {
 	var names []string
 	for _, info := range caddy.GetModules("http.llm_router.strategies") {
 		names = append(names, info.ID.Name())

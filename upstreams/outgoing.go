@@ -3,6 +3,7 @@ package upstreams
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -125,6 +126,9 @@ func (d *Deployment) target(u, client *url.URL, dial *reverseproxy.DialInfo) {
 	}
 	if strings.HasPrefix(dial.Network, "unix") {
 		u.Host = d.base.host // a socket's path is no host; the dial info tells where to connect
+		if d.static == nil { // of several sockets, which a transport tells apart by it
+			u.Host = hex.EncodeToString([]byte(dial.Address))
+		}
 	}
 	u.Path, u.RawPath = d.base.paths(client)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/llmrouter/caddy-llm-router/internal/prices"
 	"github.com/llmrouter/caddy-llm-router/internal/state"
 	"github.com/llmrouter/caddy-llm-router/selection"
+	"github.com/llmrouter/caddy-llm-router/selection/strategies"
 )
 
 // Pool is what clients call a model: a public name and the deployments that
@@ -149,6 +150,9 @@ func (p *Pool) loadStrategy(ctx caddy.Context) error {
 		return fmt.Errorf("pool %q: strategy %T cannot pick deployments", p.Name, mod)
 	}
 	p.engine.Strategy = strategy
+	if weighted, ok := mod.(*strategies.Weighted); ok { // by which the engine knows it
+		p.engine.Strategy = weighted.Weighted
+	}
 	return nil
 }
 

@@ -166,7 +166,11 @@ func (d *Deployment) loadTransport(ctx caddy.Context, proxy *reverseproxy.Handle
 		raw, _ = json.Marshal(config) // raw messages that were just parsed
 	}
 	d.described = describesUpstream(raw)
-	transport, err := transports.load(ctx, raw, d.base.dial)
+	address := d.base.dial
+	if proxy.DynamicUpstreamsRaw != nil {
+		address = ""
+	}
+	transport, err := transports.load(ctx, raw, address)
 	if err != nil {
 		return err
 	}

@@ -10,9 +10,11 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// maxAlike is how many transports of the same configuration there are. Thousands of
-// them would cost every request a part of the garbage collection, and a single one a
-// lock that all requests share.
+// maxAlike is how many transports of the same configuration there are. As many
+// deployments at one address have each their own, and with it connections of their own:
+// where those of one have died unnoticed, a failover must not go over them too.
+// Thousands of transports would cost every request a part of the garbage collection, and
+// a single one a lock that all requests share.
 const maxAlike = 8
 
 // Transports are those of one router. The zero value is ready to use, on one
@@ -21,20 +23,20 @@ type Transports struct {
 	alike map[string]*alike
 }
 
-// alike are transports of one configuration. What is at one address has one, and with
-// it its idle connections, as the upstreams of one reverse proxy do.
+// alike are transports of one configuration.
 type alike struct {
-	made []http.RoundTripper
-	at   map[string]http.RoundTripper
-	next int
+	made [maxAlike]http.RoundTripper
+	// next is which one an address has next, by address, and of those the next new one.
+	next  map[string]int
+	fresh int
 }
 
-// load gives a transport of a configuration, for an address or, where that is empty,
-// for addresses that are not known yet: a new one, or, where that may be, one that
-// other deployments have too.
+// load gives a transport of a configuration for an address, which is empty where it is
+// looked up for each request: a new one, or, where that may be, one that other deployments
+// have too.
 func (t *Transports) load(ctx caddy.Context, raw json.RawMessage, address string) (http.RoundTripper, error) {
 	// A socket has no host by which a shared transport could tell it from others.
-	if strings.HasPrefix(address, "unix/") || !mayShare(raw) {
+	if address == "" || strings.HasPrefix(address, "unix/") || !mayShare(raw) {
 		return newTransport(ctx, raw)
 	}
 	a := t.alike[string(raw)]
@@ -42,38 +44,40 @@ func (t *Transports) load(ctx caddy.Context, raw json.RawMessage, address string
 		if t.alike == nil {
 			t.alike = make(map[string]*alike)
 		}
-		a = &alike{at: make(map[string]http.RoundTripper)}
+		a = &alike{next: make(map[string]int)}
 		t.alike[string(raw)] = a
 	}
-	if transport := a.at[address]; transport != nil && address != "" {
-		return transport, nil
+	i, known := a.next[address]
+	if !known {
+		i = a.fresh
+		a.fresh++
 	}
-	if len(a.made) < maxAlike {
+	a.next[address] = i + 1
+	place := &a.made[i%maxAlike]
+	if *place == nil {
 		transport, err := newTransport(ctx, raw)
 		if err != nil {
 			return nil, err
 		}
-		a.made = append(a.made, transport)
+		*place = transport
 	}
-	transport := a.made[a.next%maxAlike]
-	a.at[address] = transport
-	a.next++
-	return transport, nil
+	return *place, nil
 }
 
 // mayShare tells whether deployments cannot notice that they share a transport:
-// whether it is Caddy's own, is not made for one upstream, and limits nothing but
-// what is limited for each host.
+// whether it is Caddy's own, is not made for one upstream, and limits nothing that the
+// user has set a limit for.
 func mayShare(raw json.RawMessage) bool {
 	var config struct {
 		Protocol string `json:"protocol"`
 		PerHost  int    `json:"max_conns_per_host"` // of a host that several deployments may be at
 		Keep     struct {
-			Idle int `json:"max_idle_conns"`
+			Idle    int `json:"max_idle_conns"`
+			PerHost int `json:"max_idle_conns_per_host"`
 		} `json:"keep_alive"`
 	}
 	return json.Unmarshal(raw, &config) == nil && config.Protocol == "http" &&
-		config.PerHost == 0 && config.Keep.Idle == 0 && !describesUpstream(raw)
+		config.PerHost == 0 && config.Keep.Idle == 0 && config.Keep.PerHost == 0 && !describesUpstream(raw)
 }
 
 // describesUpstream tells whether a configuration has placeholders that stand for

@@ -10,56 +10,63 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-func TestTransportsAreSharedWhereNobodyNotices(t *testing.T) {
+func TestTransportsAreSharedByManyOnly(t *testing.T) {
 	const plain = `{"protocol":"http"}`
 	for _, c := range []struct {
 		name, config, network string
 		addresses             int
-		want                  int // different ones of 100
+		want, atOne           int // different ones of 100, and at one address
 	}{
-		{"one address", plain, "h:", 1, 1},
-		{"two addresses", plain, "h:", 2, 2},
-		{"many addresses", plain, "h:", 100, maxAlike},
-		{"with limits of time", `{"dial_timeout":1000000000,"protocol":"http"}`, "h:", 2, 2},
-		{"sockets", plain, "unix//run/", 2, 100},
-		{"with a limit for one host", `{"max_conns_per_host":2,"protocol":"http"}`, "h:", 2, 100},
-		{"with a limit for all hosts", `{"keep_alive":{"max_idle_conns":2},"protocol":"http"}`, "h:", 2, 100},
-		{"for one upstream", `{"protocol":"http","tls":{"server_name":"{http.reverse_proxy.upstream.host}"}}`, "h:", 2, 100},
+		{"one address", plain, "h:", 1, maxAlike, maxAlike},
+		{"two addresses", plain, "h:", 2, maxAlike, maxAlike},
+		{"many addresses", plain, "h:", 100, maxAlike, 1},
+		{"with limits of time", `{"dial_timeout":1000000000,"protocol":"http"}`, "h:", 1, maxAlike, maxAlike},
+		{"sockets", plain, "unix//run/", 2, 100, 50},
+		{"with a limit for one host", `{"max_conns_per_host":2,"protocol":"http"}`, "h:", 2, 100, 50},
+		{"with a limit of what is idle for one host", `{"keep_alive":{"max_idle_conns_per_host":2},"protocol":"http"}`, "h:", 2, 100, 50},
+		{"with a limit for all hosts", `{"keep_alive":{"max_idle_conns":2},"protocol":"http"}`, "h:", 2, 100, 50},
+		{"for one upstream", `{"protocol":"http","tls":{"server_name":"{http.reverse_proxy.upstream.host}"}}`, "h:", 2, 100, 50},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, end := caddy.NewContext(caddy.Context{Context: context.Background()})
 			defer end()
 			var transports Transports
-			different := make(map[http.RoundTripper]bool)
+			different, atOne := make(map[http.RoundTripper]bool), make(map[http.RoundTripper]bool)
 			for i := range 100 {
 				transport, err := transports.load(ctx, json.RawMessage(c.config), c.network+strconv.Itoa(i%c.addresses))
 				if err != nil {
 					t.Fatal(err)
 				}
 				different[transport] = true
+				if i%c.addresses == 0 {
+					atOne[transport] = true
+					if n := i/c.addresses + 1; n <= maxAlike && len(atOne) != n {
+						t.Fatalf("of the first %d transports at one address %d are different ones, want all", n, len(atOne))
+					}
+				}
 			}
-			if len(different) != c.want {
-				t.Errorf("100 deployments have %d transports, want %d", len(different), c.want)
+			if len(different) != c.want || len(atOne) != c.atOne {
+				t.Errorf("100 deployments have %d transports, those at one address %d; want %d and %d", len(different), len(atOne), c.want, c.atOne)
 			}
 		})
 	}
 }
 
 // What is looked up for each request may be anywhere.
-func TestTransportsOfUnknownAddresses(t *testing.T) {
+func TestTransportsOfUnknownAddressesAreNotShared(t *testing.T) {
 	ctx, end := caddy.NewContext(caddy.Context{Context: context.Background()})
 	defer end()
 	var transports Transports
 	different := make(map[http.RoundTripper]bool)
-	for range 100 {
+	for range 20 {
 		transport, err := transports.load(ctx, json.RawMessage(`{"protocol":"http"}`), "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		different[transport] = true
 	}
-	if len(different) != maxAlike {
-		t.Errorf("100 deployments have %d transports, want %d", len(different), maxAlike)
+	if len(different) != 20 {
+		t.Errorf("20 deployments have %d transports", len(different))
 	}
 }
 

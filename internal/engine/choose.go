@@ -66,12 +66,12 @@ func (w *walk) pick() (*selection.Candidate, bool) {
 // where that has to be.
 func (w *walk) draw() *selection.Candidate {
 	p := w.target.Pool
-	strategy, ok := p.Strategy.(selection.Drawer)
+	weighted, ok := p.Strategy.(selection.Weighted) // itself: what embeds it may pick otherwise
 	if !ok || w.tries > 0 || p.Sessions != nil {
 		return nil
 	}
 	w.query.Now = time.Now()
-	return strategy.Draw(&w.query, w.lots)
+	return weighted.Draw(&w.query, w.lots)
 }
 
 // usable filters the pool. A retry goes to what has not been tried, else to

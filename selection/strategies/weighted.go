@@ -34,6 +34,6 @@ func (*Weighted) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { return unmar
 
 // Interface guards
 var (
-	_ selection.Drawer      = (*Weighted)(nil)
+	_ selection.Strategy    = (*Weighted)(nil)
 	_ caddyfile.Unmarshaler = (*Weighted)(nil)
 )
