@@ -92,17 +92,22 @@ func (x *Exchange) Committed() bool { return x.committed }
 // has anything of the exchange and of what it was opened with.
 func (x *Exchange) Close() bool {
 	free := x.attempts == 1 && x.forks == nil && x.read() && x.first.sent()
+	x.end()
+	if free {
+		x.first.forget()
+		*x = Exchange{first: x.first}
+	}
+	return free
+}
+
+// end ends what the last attempt left open. The exchange may go on.
+func (x *Exchange) end() {
 	x.answer.close()
 	if x.watch != nil {
 		x.watch.stop()
 		x.watch = nil
 	}
 	x.stream.free()
-	if free {
-		x.first.forget()
-		*x = Exchange{first: x.first}
-	}
-	return free
 }
 
 // read tells whether an answer over HTTP/1 has been read to its end: its connection has

@@ -39,7 +39,7 @@ type forks struct {
 
 // Fork implements engine.Hedger.
 func (x *Exchange) Fork() engine.Fork {
-	x.Close() // what an attempt before has left open
+	x.end() // what an attempt before has left open
 	if x.forks == nil {
 		x.forks = new(forks)
 	}
@@ -93,7 +93,7 @@ func (x *Exchange) Drop(failed engine.Fork) {
 		x.refusal = f.refusal
 		x.takeOver(f)
 	}
-	f.Close()
+	f.end()
 	x.forks.running = slices.DeleteFunc(x.forks.running, func(other *fork) bool { return other == f })
 }
 
@@ -121,7 +121,7 @@ func (f *fork) Lose() engine.Outcome {
 	if out.Usage.State == usage.Unknown && (f.sent.Load() || f.answer.res != nil) {
 		out.Usage = f.account.said.Estimate(int64(f.facts.PromptTokens()), 0, 0)
 	}
-	f.Close()
+	f.end()
 	return out
 }
 

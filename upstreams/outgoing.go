@@ -84,7 +84,12 @@ func (x *Exchange) outgoing(ctx context.Context, o *outgoing, d *Deployment, a *
 	if err != nil {
 		return nil, err
 	}
-	ctx = httptrace.WithClientTrace(ctx, &o.trace)
+	trace := &o.trace
+	if httptrace.ContextClientTrace(ctx) != nil { // a plugin's, which is joined with it, for this request alone
+		joined := *trace
+		trace = &joined
+	}
+	ctx = httptrace.WithClientTrace(ctx, trace)
 	d.target(&o.url, x.r.URL, dial)
 	host := d.base.host
 	if d.static == nil && d.BaseURL == "" {

@@ -19,7 +19,8 @@ type Body struct {
 	buf      *buffer // nil: there is nothing to give back
 	refs     atomic.Int64
 	released atomic.Bool
-	prompt   Prompt // here, so that asking for it costs no memory
+	gone     atomic.Bool // it has been released, and the memory given back
+	prompt   Prompt      // here, so that asking for it costs no memory
 }
 
 // ReadBody reads a whole request body from r. contentLength is its announced
@@ -48,6 +49,7 @@ func (b *Body) Fill(r io.Reader, contentLength, max int64) (err error) {
 			return err
 		}
 	}
+	b.gone.Store(false)
 	b.refs.Store(1)
 	b.released.Store(false)
 	return nil
@@ -55,7 +57,7 @@ func (b *Body) Fill(r io.Reader, contentLength, max int64) (err error) {
 
 // Gone tells whether the Body has been released and no Reader is left of it, so that
 // whoever alone has it may fill it again.
-func (b *Body) Gone() bool { return b.refs.Load() == 0 }
+func (b *Body) Gone() bool { return b.gone.Load() }
 
 // fill reads r to its announced length, or to its end.
 func fill(r io.Reader, contentLength, max int64) (*buffer, []byte, error) {
@@ -140,8 +142,12 @@ func (b *Body) ref() bool {
 }
 
 func (b *Body) unref() {
-	if b.refs.Add(-1) == 0 && b.buf != nil {
+	if b.refs.Add(-1) > 0 {
+		return
+	}
+	if b.buf != nil {
 		putBuffer(b.buf)
 		b.buf = nil
 	}
+	b.gone.Store(true)
 }

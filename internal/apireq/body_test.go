@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 )
@@ -301,5 +302,29 @@ func BenchmarkReadBodyOfAnySize(b *testing.B) {
 				i = (i + 1) % len(inUse)
 			}
 		})
+	}
+}
+
+// Whoever alone has a Body may fill it again as soon as it is gone, wherever its last
+// Reader was closed.
+func TestAGoneBodyMayBeFilled(t *testing.T) {
+	var closed sync.WaitGroup
+	defer closed.Wait()
+	b := new(Body)
+	data := [2][]byte{bytes.Repeat([]byte("a"), 5000), bytes.Repeat([]byte("b"), 5000)}
+	for i := range 5000 {
+		want := data[i%2]
+		if err := b.Fill(bytes.NewReader(want), int64(len(want)), 1<<20); err != nil {
+			t.Fatal(err)
+		}
+		if b.buf == nil || !bytes.Equal(b.Bytes(), want) {
+			t.Fatal("got another body")
+		}
+		r := b.NewReader(Edits{})
+		closed.Go(func() { r.Close() })
+		b.Release()
+		for !b.Gone() {
+			runtime.Gosched()
+		}
 	}
 }

@@ -297,3 +297,44 @@ func TestInterimAnswersOfHedges(t *testing.T) {
 		t.Errorf("got the hints %q and the Link %q, want the first hint alone", got, g.header.Get("Link"))
 	}
 }
+
+// An attempt whose answer came whole and is an error all the same may be followed by
+// attempts that are hedged.
+func TestHedgesAfterAWholeBadAnswer(t *testing.T) {
+	for bad, step := range map[string]scripted.Step{
+		"error with status 200": scripted.Reply(200, http.Header{"Content-Type": {"application/json"}}, `{"error":{"message":"broken","type":"server_error"}}`),
+		"empty stream":          scripted.Stream(0),
+	} {
+		for where, pools := range map[string]string{
+			"another pool": `pool p {
+				deployment a %s
+				fallback q
+			}
+			pool q {
+				hedge 1s
+				deployment b %s
+				deployment c %s
+			}`,
+			// a has no other of its order beside it, b and c have.
+			"the next order": `pool p {
+				hedge 1s
+				deployment a %s
+				deployment b %s {
+					order 2
+				}
+				deployment c %s {
+					order 2
+				}
+			}`,
+		} {
+			t.Run(bad+"/"+where, func(t *testing.T) {
+				a, b, c := scripted.New(t).Always(step), scripted.New(t).Always(scripted.OK("good")), scripted.New(t).Always(scripted.OK("good"))
+				s := routerWith(t, "retries 0\n"+fmt.Sprintf(pools, a.URL, b.URL, c.URL))
+				g := ask(t, s, chatPath, plain)
+				if g.status != 200 {
+					t.Errorf("got status %d, %s", g.status, g.body)
+				}
+			})
+		}
+	}
+}
