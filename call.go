@@ -31,6 +31,7 @@ type memory struct {
 	facts    apireq.Facts
 	request  engine.Request
 	exchange upstreams.Exchange
+	kept     kept
 	idle     bool // nobody else has anything of it
 }
 
@@ -40,6 +41,9 @@ var memories = sync.Pool{New: func() any { return new(memory) }}
 func (m *memory) free() {
 	m.body.Release()
 	if m.idle && m.own.Gone() {
+		if m.kept.h != nil {
+			m.kept.forget()
+		}
 		m.body, m.facts, m.request, m.idle = nil, apireq.Facts{}, engine.Request{}, false
 		memories.Put(m)
 	}

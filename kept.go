@@ -43,27 +43,33 @@ type kept struct {
 // there is an answer.
 const maxTurns = 3
 
-// serveKept answers with what is kept or on its way already, where there is that.
-func (h *Handler) serveKept(c call, answers *upstreams.Answers, asked *apireq.CacheOptions) error {
-	k := kept{call: c, h: h, answers: answers, wishes: wishes(c.r.Header, asked), began: time.Now()}
+// serveKept answers with what is kept or on its way already, where there is that. free
+// tells whether nobody has anything of the call any more.
+func (h *Handler) serveKept(k *kept, c call, answers *upstreams.Answers, asked *apireq.CacheOptions) (free bool, err error) {
+	k.call, k.h, k.answers, k.wishes, k.began = c, h, answers, wishes(c.r.Header, asked), time.Now()
 	if !k.identify() {
 		k.count(metrics.CacheBypass)
 		_, err := h.ask(c, "")
-		return err
+		return false, err
 	}
 	if !k.wishes.NoRead {
 		if e := answers.Get(k.key, k.began, k.wishes.MaxAge); e != nil {
 			if !k.remembered {
 				answers.Remember(&k.asked, k.key)
 			}
-			return k.give(e)
+			return true, k.give(e)
 		}
 	}
+	return false, k.fly()
+}
+
+// fly asks an upstream, or follows a request that does.
+func (k *kept) fly() error {
 	if k.wishes.NoRead { // what others wait for is another thing
 		return k.lead(cache.NewFlight(k.room()))
 	}
 	for range maxTurns {
-		flight, leads := answers.Join(k.key, k.room())
+		flight, leads := k.answers.Join(k.key, k.room())
 		if leads {
 			return k.lead(flight)
 		}
@@ -95,15 +101,27 @@ func (k *kept) identify() bool {
 	if !ok || k.form || k.r.Method != http.MethodPost || k.req.Mock != retry.None {
 		return false
 	}
-	tags := slices.Sorted(slices.Values(k.req.Tags))
 	k.asked = k.answers.Request(k.r, k.repl, &upstreams.Question{
 		Kind: kind, Body: k.body.Bytes(), Target: k.route.Target,
-		Team: k.req.Team, Tags: slices.Compact(tags), Regions: slices.Sorted(slices.Values(k.req.Regions)), Namespace: k.wishes.Namespace,
-	})
+		Team: k.req.Team, Tags: slices.Compact(sorted(k.req.Tags)), Regions: sorted(k.req.Regions), Namespace: k.wishes.Namespace,
+	}, k.asked.Scope[:0])
 	if k.key, k.remembered, ok = k.answers.KeyOf(&k.asked); ok {
 		k.inputs, _ = k.asked.Inputs()
 	}
 	return ok
+}
+
+func sorted(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return list
+}
+
+// forget lets go of a request that nobody has anything of any more.
+func (k *kept) forget() {
+	scope := k.asked.Scope
+	clear(scope)
+	*k = kept{asked: cache.Request{Scope: scope[:0]}}
 }
 
 // maxBatch is the longest answer to several inputs that is taken apart or put together,
@@ -190,7 +208,7 @@ func (k *kept) give(e *cache.Entry) error {
 	k.count(metrics.CacheHit)
 	stream, _ := cache.Keepable(e.ContentType)
 	k.writeHead(e.ContentType, e.Deployment, e.Age(k.began))
-	if !stream {
+	if !stream && len(e.Body) > statedByServer {
 		k.w.Header()["Content-Length"] = []string{strconv.Itoa(len(e.Body))}
 	}
 	k.w.WriteHeader(http.StatusOK)
@@ -204,10 +222,16 @@ func (k *kept) give(e *cache.Entry) error {
 	return nil
 }
 
+// statedByServer is the longest body, in bytes, whose length the server states itself
+// once the handler is done. A map of headers with more than eight is twice as large.
+const statedByServer = 2 << 10
+
 // writeHead sets the headers of an answer that the upstream was not asked for: it
-// took no attempt, and cost nothing.
+// took no attempt, and cost nothing. Like the answer when it was new, it does not name
+// the server.
 func (k *kept) writeHead(contentType, deployment string, age time.Duration) {
 	h := k.w.Header()
+	delete(h, "Server")
 	upstreams.Stamp(h, k.route.Target.Pool.Name, deployment, 0, 0)
 	h["X-Llm-Cache"] = []string{string(hit)}
 	h["X-Llm-Cost"] = []string{"0"}

@@ -75,7 +75,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	req.Size = sizeOf(r, facts, prompt)
 	c := call{w, r, repl, m.body, facts, form, route, req}
 	if answers := upstreams.AnswersOf(route.Target.Pool); answers != nil {
-		return h.serveKept(c, answers, &asked)
+		m.idle, err = h.serveKept(&m.kept, c, answers, &asked)
+		return err
 	}
 	_, m.idle, err = h.askWith(&m.exchange, c, "")
 	return err

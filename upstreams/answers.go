@@ -128,9 +128,9 @@ var answerHeaders = []string{
 	"Accept", "Anthropic-Version", "Anthropic-Beta", "Openai-Beta", "Openai-Organization", "Openai-Project",
 }
 
-// Request is how the cache is asked for it.
-func (a *Answers) Request(r *http.Request, repl *caddy.Replacer, q *Question) cache.Request {
-	scope := make([]string, 0, 20+len(q.Tags)+len(q.Regions)+len(a.vary))
+// Request is how the cache is asked for it. It takes the memory of scope, which is empty.
+func (a *Answers) Request(r *http.Request, repl *caddy.Replacer, q *Question, scope []string) cache.Request {
+	scope = slices.Grow(scope, 20+len(q.Tags)+len(q.Regions)+len(a.vary))
 	scope = append(scope, a.owner, q.Target.Star, a.modelOf(&q.Target), q.Team, q.Namespace, r.URL.EscapedPath(), r.URL.RawQuery)
 	scope = append(append(scope, strconv.Itoa(len(q.Tags))), q.Tags...)
 	scope = append(append(scope, strconv.Itoa(len(q.Regions))), q.Regions...)
@@ -169,6 +169,10 @@ func appendCredentials(scope []string, header http.Header) []string {
 }
 
 func maySayWho(name string) bool {
+	switch name { // which nearly every request has
+	case "Accept", "Accept-Encoding", "Content-Length", "Content-Type", "User-Agent":
+		return false
+	}
 	for _, word := range [...]string{"Key", "Token", "Auth", "Secret", "Password", "Credential", "Cookie", "Session"} {
 		if strings.Contains(name, word) {
 			return name != "Idempotency-Key" // which is another with each request
