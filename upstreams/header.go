@@ -151,33 +151,26 @@ func setContentLength(h http.Header, length int) {
 
 // copyHeader puts an upstream's headers into the client's response.
 func (x *Exchange) copyHeader(d *Deployment, status int, from http.Header, version string) {
-	down := d.headerDown()
-	clean := down != nil || from["Connection"] != nil
-	if clean {
-		dropHopByHop(from)
-	}
-	if down != nil && (down.Require == nil || down.Require.Match(status, from)) {
+	dropHopByHop(from)
+	if down := d.headerDown(); down != nil && (down.Require == nil || down.Require.Match(status, from)) {
 		down.ApplyTo(from, x.repl)
 	}
 	h := x.w.Header()
 	delete(h, "Server")
-	alone := len(h) == 0
-	for name, values := range from {
-		if !clean && ofConnection(name) || routersOwn(name) || name == "Via" {
-			continue
-		}
-		if !alone {
-			if own := h[name]; own != nil {
-				values = append(slices.Clip(own), values...)
-			}
-		}
-		h[name] = values
-	}
 	via := "1.1 Caddy"
 	if version != "1.1" {
 		via = version + " Caddy"
 	}
-	h["Via"] = append(append(h["Via"], via), from["Via"]...)
+	h["Via"] = append(h["Via"], via)
+	for name, values := range from {
+		if routersOwn(name) {
+			continue
+		}
+		if own := h[name]; own != nil {
+			values = append(slices.Clip(own), values...)
+		}
+		h[name] = values
+	}
 }
 
 // informational hands a 1xx answer on to the client. The transport calls it

@@ -26,7 +26,8 @@ type Transports struct {
 // alike are transports of one configuration.
 type alike struct {
 	made [maxAlike]http.RoundTripper
-	// next is which one an address has next, by address, and of those the next new one.
+	// next is which of them the next deployment at an address gets, by address, and
+	// fresh which one the first at another address gets; both count on beyond the last.
 	next  map[string]int
 	fresh int
 }
@@ -64,9 +65,9 @@ func (t *Transports) load(ctx caddy.Context, raw json.RawMessage, address string
 	return *place, nil
 }
 
-// mayShare tells whether deployments cannot notice that they share a transport:
-// whether it is Caddy's own, is not made for one upstream, and limits nothing that the
-// user has set a limit for.
+// mayShare tells whether deployments may share a transport: it is Caddy's own, is not
+// made for one upstream, and the user has not limited its connections, which would
+// then be a limit for all of them together.
 func mayShare(raw json.RawMessage) bool {
 	var config struct {
 		Protocol string `json:"protocol"`

@@ -1,7 +1,6 @@
 package wholepath
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"net/http"
@@ -94,32 +93,6 @@ func TestFiftyAtOnceMakeOneCall(t *testing.T) {
 			}
 			counts(t, "a", a, 1)
 		})
-	}
-}
-
-// beginStream asks for a stream and reads it up to a text. rest gives the rest.
-func beginStream(t *testing.T, s *caddyharness.Server, text string) (leave func(), rest func() string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), askTimeout)
-	t.Cleanup(cancel)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL(chatPath), strings.NewReader(streamed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := s.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { resp.Body.Close() })
-	body := bufio.NewReader(resp.Body)
-	for {
-		line, err := body.ReadString('\n')
-		if err != nil {
-			t.Fatalf("got no %q in the stream: %v", text, err)
-		}
-		if strings.Contains(line, text) {
-			return cancel, func() string { left, _ := io.ReadAll(body); return string(left) }
-		}
 	}
 }
 

@@ -400,3 +400,18 @@ func TestAnswersSurviveAReload(t *testing.T) {
 	again(strings.Replace(pools, "sk-own", "sk-new", 1), "miss")
 	again(strings.Replace(pools, "cache 1h", "cache off", 1), "")
 }
+
+// A hit states how long it is, whoever counts.
+func TestHitsStateTheirLength(t *testing.T) {
+	for name, size := range map[string]int{"short": 100, "long": 20 << 10} {
+		t.Run(name, func(t *testing.T) {
+			s := keeping(t, scripted.New(t).Always(scripted.OK(strings.Repeat("x", size))), "cache 1h")
+			ask(t, s, chatPath, plain).from(t, "miss")
+			g := ask(t, s, chatPath, plain)
+			g.from(t, "hit")
+			if stated := g.header.Get("Content-Length"); stated != strconv.Itoa(len(g.body)) || len(g.body) < size {
+				t.Errorf("got a length of %q stated for %d bytes", stated, len(g.body))
+			}
+		})
+	}
+}

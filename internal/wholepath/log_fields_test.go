@@ -127,7 +127,8 @@ func TestTheFirstTokenIsTimedFromTheRequest(t *testing.T) {
 func TestTheAccessLogOfAClientThatLeaves(t *testing.T) {
 	a := scripted.New(t).Always(chatFormat.stall(chatFormat.begun("one ", "two")...))
 	s := caddyharness.Load(t, logged(alone(a, "")))
-	readUntil(t, s, "two")()
+	leave, _ := beginStream(t, s, "two")
+	leave()
 	got, _ := s.AccessLog(t, 0).Fields["llm_router"].(map[string]any)
 	if got["error_class"] != "canceled" || got["usage"] != "estimated" || got["output_tokens"] != 2.0 {
 		t.Errorf("got %v, want an estimate for a client that left", got)

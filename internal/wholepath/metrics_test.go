@@ -88,7 +88,7 @@ func TestMetricsOfARequest(t *testing.T) {
 func TestMetricsOfAClientThatLeaves(t *testing.T) {
 	a := scripted.New(t).Always(chatFormat.stall(chatFormat.begun("one ", "two")...))
 	s := caddyharness.Load(t, observed(alone(a, "")))
-	leave := readUntil(t, s, "two")
+	leave, _ := beginStream(t, s, "two")
 	const carrying = `in_flight{deployment="a",pool="p"}`
 	if got := scrape(t, s)[carrying]; got != 1 {
 		t.Errorf("got %v requests in flight, want the stream", got)

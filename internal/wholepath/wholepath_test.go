@@ -117,11 +117,11 @@ func inBackground(t testing.TB, s *caddyharness.Server, path, body string) (leav
 	return leave
 }
 
-// readUntil begins to read a stream of pool p. leave ends it, and so does the end
-// of the test.
-func readUntil(t testing.TB, s *caddyharness.Server, text string) (leave func()) {
+// beginStream asks for a stream of pool p and reads it up to a text. leave ends it, and
+// so does the end of the test; rest gives what comes after the text.
+func beginStream(t testing.TB, s *caddyharness.Server, text string) (leave func(), rest func() string) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), askTimeout)
 	t.Cleanup(cancel)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL(chatPath), strings.NewReader(streamed))
 	if err != nil {
@@ -132,13 +132,16 @@ func readUntil(t testing.TB, s *caddyharness.Server, text string) (leave func())
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { resp.Body.Close() })
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if strings.Contains(lines.Text(), text) {
-			return cancel
+	body := bufio.NewReader(resp.Body)
+	for {
+		line, err := body.ReadString('\n')
+		if err != nil {
+			t.Fatalf("got no %q in the stream: %v", text, err)
+		}
+		if strings.Contains(line, text) {
+			return cancel, func() string { left, _ := io.ReadAll(body); return string(left) }
 		}
 	}
-	t.Fatalf("got no %q in the stream", text)
-	return nil
 }
 
 // served checks a good answer: its text, who gave it, and after how many
