@@ -17,6 +17,11 @@ import (
 // a single one a lock that all requests share.
 const maxAlike = 8
 
+// maxIdle is how many idle connections to one host a transport keeps unless its
+// configuration says how many. Caddy keeps 32: to a model server that answers a few
+// hundred requests at a time, those beyond would be opened and closed again and again.
+const maxIdle = 256
+
 // Transports are those of one router. The zero value is ready to use, on one
 // goroutine.
 type Transports struct {
@@ -69,16 +74,32 @@ func (t *Transports) load(ctx caddy.Context, raw json.RawMessage, address string
 // made for one upstream, and the user has not limited its connections, which would
 // then be a limit for all of them together.
 func mayShare(raw json.RawMessage) bool {
-	var config struct {
-		Protocol string `json:"protocol"`
-		PerHost  int    `json:"max_conns_per_host"` // of a host that several deployments may be at
-		Keep     struct {
-			Idle    int `json:"max_idle_conns"`
-			PerHost int `json:"max_idle_conns_per_host"`
-		} `json:"keep_alive"`
+	config, err := limitsOf(raw)
+	return err == nil && config.Protocol == "http" && config.PerHost == 0 &&
+		config.Keep.Idle == 0 && config.Keep.PerHost == 0 && !describesUpstream(raw)
+}
+
+// connLimits are how many connections the configuration of a transport allows; 0 is
+// that it does not say.
+type connLimits struct {
+	Protocol string `json:"protocol"`
+	PerHost  int    `json:"max_conns_per_host"` // of a host that several deployments may be at
+	Keep     struct {
+		Idle    int `json:"max_idle_conns"`
+		PerHost int `json:"max_idle_conns_per_host"`
+	} `json:"keep_alive"`
+}
+
+func limitsOf(raw json.RawMessage) (config connLimits, err error) {
+	err = json.Unmarshal(raw, &config)
+	return config, err
+}
+
+// keepMore keeps more connections than Caddy does, where the user has not said how many.
+func keepMore(transport *reverseproxy.HTTPTransport, raw json.RawMessage) {
+	if config, err := limitsOf(raw); err == nil && config.Keep.PerHost == 0 && transport.Transport != nil {
+		transport.Transport.MaxIdleConnsPerHost = maxIdle
 	}
-	return json.Unmarshal(raw, &config) == nil && config.Protocol == "http" &&
-		config.PerHost == 0 && config.Keep.Idle == 0 && config.Keep.PerHost == 0 && !describesUpstream(raw)
 }
 
 // describesUpstream tells whether a configuration has placeholders that stand for
@@ -100,6 +121,7 @@ func newTransport(ctx caddy.Context, raw json.RawMessage) (http.RoundTripper, er
 	}
 	if plain, ok := mod.(*reverseproxy.HTTPTransport); ok {
 		sendInPlace(plain)
+		keepMore(plain, raw)
 	}
 	if own, ok := mod.(reverseproxy.ProxyProtocolTransport); ok && own.ProxyProtocolEnabled() {
 		return nil, fmt.Errorf("transport: proxy_protocol names one client for each connection; here clients share them")
