@@ -11,14 +11,14 @@ import (
 
 // account is what is known of the cost of one attempt while it lasts.
 type account struct {
-	said usage.Account
+	// began tells that the answer has content, of which some may have reached the
+	// client, and complete that all of it has come.
+	began, complete bool
+	said            usage.Account
 	// tail is the end of a JSON answer that is too long to be held.
 	tail usage.Tail
 	// stream is the state of a streamed answer, nil for any other.
 	stream *sse.Tracker
-	// began tells that the answer has content, of which some may have reached the
-	// client, and complete that all of it has come.
-	began, complete bool
 	// first is the time from the start of the attempt to its first content.
 	first time.Duration
 	// dropped counts the events whose data was not JSON.

@@ -24,25 +24,38 @@ func sendInPlace(transport *reverseproxy.HTTPTransport) {
 		if err != nil {
 			return nil, err
 		}
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			return tcpBodyConn{tcp}, nil
+		}
 		return bodyConn{conn}, nil
 	}
 }
 
+// tcpBodyConn is a bodyConn over TCP. As an interface it is its pointer, where another
+// takes memory of its own, which each event of each stream would have to fetch.
+type tcpBodyConn struct{ *net.TCPConn }
+
+// ReadFrom implements io.ReaderFrom.
+func (c tcpBodyConn) ReadFrom(r io.Reader) (int64, error) { return sendBody(c.TCPConn, r) }
+
 // bodyConn is a connection to an upstream.
 type bodyConn struct{ net.Conn }
 
-// ReadFrom implements io.ReaderFrom. A transport gives it bodies behind a limit,
-// which is their length.
-func (c bodyConn) ReadFrom(r io.Reader) (int64, error) {
+// ReadFrom implements io.ReaderFrom.
+func (c bodyConn) ReadFrom(r io.Reader) (int64, error) { return sendBody(c.Conn, r) }
+
+// sendBody writes what a transport reads a body from: it is behind a limit, which is its
+// length.
+func sendBody(conn net.Conn, r io.Reader) (int64, error) {
 	limited, ok := r.(*io.LimitedReader)
 	if !ok {
-		return io.Copy(c.Conn, r)
+		return io.Copy(conn, r)
 	}
 	body, ok := limited.R.(*apireq.Reader)
 	if !ok || body.Left() != limited.N {
-		return io.Copy(c.Conn, r)
+		return io.Copy(conn, r)
 	}
-	n, err := body.WriteTo(c.Conn)
+	n, err := body.WriteTo(conn)
 	limited.N -= n
 	return n, err
 }

@@ -19,17 +19,20 @@ import (
 // It implements engine.Exchange: what comes back is judged before anything is
 // written to the client.
 type Exchange struct {
+	// What every event of a stream needs is together, here and in round: of many
+	// streams, it has left the processor's caches between two events.
+
 	w       http.ResponseWriter
 	control http.ResponseController
-	r       *http.Request
-	repl    *caddy.Replacer
-	body    *apireq.Body
-	facts   *apireq.Facts
-	form    bool
 	dialect api.Dialect
+	*round  // of the last attempt
+	own     round
 
-	*round   // of the last attempt
-	own      round
+	r        *http.Request
+	repl     *caddy.Replacer
+	body     *apireq.Body
+	facts    *apireq.Facts
+	form     bool
 	attempts int
 	first    *outgoing // the first attempt's
 	forks    *forks    // the attempts of which several may run, nil where one is alone
@@ -49,19 +52,19 @@ type Exchange struct {
 
 // round is what an attempt has brought so far.
 type round struct {
-	answer  answer
-	stream  stream
-	watch   *watch
-	account account
-	// answerID is the id of an answer of the Responses API, where wantsID.
-	answerID []byte
-	wantsID  bool
-	// resumed tells that the answer goes on with another one that the client has a
-	// part of.
-	resumed bool
+	stream stream
+	watch  *watch
 	// hidesUsage tells that the router has asked for a usage event that the client
 	// is not to see.
 	hidesUsage bool
+	// answerID is the id of an answer of the Responses API, where wantsID.
+	wantsID  bool
+	answerID []byte
+	// resumed tells that the answer goes on with another one that the client has a
+	// part of.
+	resumed bool
+	account account
+	answer  answer
 }
 
 // NewExchange prepares the exchange for a request whose body has been read.
@@ -190,7 +193,9 @@ func (x *Exchange) Deliver(ctx context.Context, a *engine.Attempt) engine.Outcom
 	if x.stream.transcript == nil && !x.raced { // nothing else will be tried, and a stream may last
 		x.body.Release()
 	}
-	x.watch.limit(a.Idle)
+	if !x.answer.complete { // there is something left to wait for
+		x.watch.limit(a.Idle)
+	}
 	var out engine.Outcome
 	if x.answer.streams {
 		out = x.deliverStream(ctx, a)

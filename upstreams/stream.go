@@ -20,18 +20,18 @@ var (
 
 // stream is the state of a streamed answer.
 type stream struct {
-	source  source
-	reader  *sse.Reader
-	tracker sse.Tracker
-	// first is the event that the hold ended with, where it was too long to be
-	// copied there. It is valid until the reader's next read.
-	first []byte
-	// raw tells that an event was too large to be read. It and what follows is
-	// passed on unread.
-	raw bool
+	source source
+	reader *sse.Reader
 	// transcript is what the client has of the answer, while it can go on
 	// elsewhere.
 	transcript *sse.Transcript
+	tracker    sse.Tracker
+	// raw tells that an event was too large to be read. It and what follows is
+	// passed on unread.
+	raw bool
+	// first is the event that the hold ended with, where it was too long to be
+	// copied there. It is valid until the reader's next read.
+	first []byte
 	// closing is the event that ends the client's stream when nothing goes on.
 	closing []byte
 }

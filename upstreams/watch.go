@@ -17,18 +17,22 @@ var errLimit = errors.New("the deployment took too long")
 // watch bounds an attempt in time: first the whole wait for a good answer, then
 // the silence inside it. Its methods are called on one goroutine.
 type watch struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	began  time.Time
+	// What every event of a stream reads or writes comes first: of many streams, whose
+	// memory has left the processor's caches between two events, it is one line of them.
+
+	began time.Time
 	// waiting is when the read that is going on began, in nanoseconds since
 	// began; 0 is that none is. Every event of a stream sets it, which is cheaper
 	// than it would be to set the timer.
 	waiting atomic.Int64
+	idle    time.Duration
+	due     time.Duration // since began; 0 is never. It counts while idle is 0.
 
 	mu    sync.Mutex // the timer may have fired already when it is set anew
 	timer *time.Timer
-	idle  time.Duration
-	due   time.Duration // since began; 0 is never. It counts while idle is 0.
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
 }
 
 // newWatch begins to watch an attempt that may take as long as limit.

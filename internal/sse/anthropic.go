@@ -1,6 +1,10 @@
 package sse
 
-import "github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
+import (
+	"slices"
+
+	"github.com/llmrouter/caddy-llm-router/internal/jsonwalk"
+)
 
 // messages reads an event of Anthropic's Messages API. Its type stands in the
 // data and is repeated in the name, which some servers leave out; keys may come
@@ -48,7 +52,7 @@ func (f *facts) messages(c *jsonwalk.Cursor, name []byte) {
 		f.mark(blockStop)
 	case "message_delta":
 		// Its delta holds a stop reason, which is no content.
-		f.kind, f.opaque, f.n = Lifecycle, false, 0
+		f.kind, f.opaque, f.items = Lifecycle, false, f.items[:0]
 		f.mark(messageDelta)
 		index = 0
 	case "message_stop":
@@ -61,20 +65,18 @@ func (f *facts) messages(c *jsonwalk.Cursor, name []byte) {
 	if isError {
 		f.kind = Error
 	}
-	for i := range f.items[:f.n] {
+	for i := range f.items {
 		f.items[i].index = int32(index)
 	}
 }
 
 // mark puts a mark of the structure before the texts of the event.
 func (f *facts) mark(p part) {
-	if p == noPart || f.n == len(f.items) {
+	if p == noPart || len(f.items) == cap(f.items) {
 		f.opaque = true
 		return
 	}
-	copy(f.items[1:], f.items[:f.n])
-	f.items[0] = item{part: p}
-	f.n++
+	f.items = slices.Insert(f.items, 0, item{part: p})
 }
 
 // block reads a content block or a delta of one, and tells the mark that it

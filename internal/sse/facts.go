@@ -22,9 +22,12 @@ type facts struct {
 
 	seen, finished choices
 
-	items [6]item
-	n     int
+	// items are the parts of the answer, as many as there is room for.
+	items []item
 }
+
+// maxItems is how many items an event has at most that can be matched with another.
+const maxItems = 6
 
 // item is a part of the answer: a piece of text, or a mark of its structure.
 type item struct {
@@ -62,12 +65,11 @@ func (p part) isText() bool { return p > noPart && p < messageStart }
 // add takes note of an item. An event with more items than anybody sends is
 // opaque.
 func (f *facts) add(it item) {
-	if f.n == len(f.items) {
+	if len(f.items) == cap(f.items) {
 		f.opaque = true
 		return
 	}
-	f.items[f.n] = it
-	f.n++
+	f.items = append(f.items, it)
 }
 
 // addText takes note of the string that comes next as a text of part p. What is
@@ -118,8 +120,9 @@ func (f *facts) addUsageOf(c *jsonwalk.Cursor) {
 	}
 }
 
-// examine finds the facts of an event.
-func examine(d api.Dialect, ev Event) (f facts) {
+// examine finds the facts of an event. Its items are put into room, where there is any.
+func examine(d api.Dialect, ev Event, room []item) (f facts) {
+	f.items = room[:0]
 	data := bytes.Trim(ev.Data, " \t\r\n")
 	switch {
 	case string(ev.Name) == "error":

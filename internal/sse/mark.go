@@ -72,7 +72,7 @@ type Mark struct {
 // by its structure alone; which one it is, is not asked. A false or empty error
 // field is none.
 func Inspect(d api.Dialect, ev Event) Mark {
-	f := examine(d, ev)
+	f := examine(d, ev, nil)
 	return Mark{
 		Kind: f.kind, Finish: f.finish, Done: f.done,
 		Usage: f.usage, UsageOnly: f.usage != nil && f.kind == Lifecycle && f.seen == choices{} && isOpenAI(d),

@@ -241,8 +241,8 @@ func FuzzInspect(f *testing.F) {
 		if got.Kind == Error && got.Finish {
 			t.Fatal("got an error that completes the answer")
 		}
-		fs := examine(d, ev)
-		for _, it := range fs.items[:fs.n] {
+		fs := examine(d, ev, make([]item, maxItems))
+		for _, it := range fs.items {
 			if it.part.isText() && !(0 <= it.from && it.from < it.to && it.to <= len(data)) {
 				t.Fatalf("got a text from %d to %d of %d bytes", it.from, it.to, len(data))
 			}

@@ -69,7 +69,7 @@ func (r *Replay) Next(ev Event) (out []byte, v Verdict) {
 	if r.differs {
 		return nil, Differ
 	}
-	f := examine(r.transcript.dialect, ev)
+	f := examine(r.transcript.dialect, ev, r.transcript.room[:])
 	switch {
 	case f.kind == Invalid:
 		return nil, Hold
@@ -95,7 +95,7 @@ func (r *Replay) differ() ([]byte, Verdict) {
 func (r *Replay) compare(ev Event, f facts) ([]byte, Verdict) {
 	r.cuts = r.cuts[:0]
 	held, i := false, 0 // held: the client has a mark that is in the event
-	for ; i < f.n && !r.exhausted(); i++ {
+	for ; i < len(f.items) && !r.exhausted(); i++ {
 		it := &f.items[i]
 		if !it.part.isText() {
 			if !r.transcript.segments[r.next].is(*it) {
@@ -121,7 +121,7 @@ func (r *Replay) compare(ev Event, f facts) ([]byte, Verdict) {
 		}
 		return nil, Hold
 	}
-	if i == f.n && !ends {
+	if i == len(f.items) && !ends {
 		r.caughtUp = true
 		return nil, Hold
 	}

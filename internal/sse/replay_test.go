@@ -361,11 +361,11 @@ func textOf(t testing.TB, d api.Dialect, stream string) string {
 	var out strings.Builder
 	last := noPart
 	for _, ev := range events(t, d, stream) {
-		f := examine(d, ev)
+		f := examine(d, ev, make([]item, maxItems))
 		if f.kind == Invalid {
 			t.Fatalf("got an event that is not JSON: %q", ev.Raw)
 		}
-		for _, it := range f.items[:f.n] {
+		for _, it := range f.items {
 			var s string
 			if err := json.Unmarshal([]byte(`"`+string(ev.Data[it.from:it.to])+`"`), &s); err != nil {
 				t.Fatal(err)
@@ -456,7 +456,7 @@ func FuzzReplay(f *testing.F) {
 				t.Fatalf("got %v for an answer that cannot be resumed", v)
 			}
 			if v == Pass && len(out) > 0 && !ev.Partial {
-				if got := examine(d, events(t, d, string(out))[0]); got.kind == Invalid {
+				if got := examine(d, events(t, d, string(out))[0], nil); got.kind == Invalid {
 					t.Fatalf("got %q, want a whole event", out)
 				}
 			}

@@ -30,6 +30,7 @@ type Transcript struct {
 	segments []segment
 	lost     bool // the answer cannot be resumed
 	finished bool
+	room     [maxItems]item // for those of one event at a time
 }
 
 // segment is a run of text in one channel, or a mark.
@@ -49,7 +50,7 @@ func (t *Transcript) Observe(ev Event) {
 	if t.lost {
 		return
 	}
-	t.observe(examine(t.dialect, ev), ev.Data, 0)
+	t.observe(examine(t.dialect, ev, t.room[:]), ev.Data, 0)
 }
 
 // observe adds the items of an event from the given one on.
@@ -62,7 +63,7 @@ func (t *Transcript) observe(f facts, data []byte, from int) {
 		t.lose()
 		return
 	}
-	for _, it := range f.items[from:f.n] {
+	for _, it := range f.items[from:] {
 		t.add(it, data)
 	}
 	t.finished = t.finished || f.finish || f.done
