@@ -25,6 +25,14 @@ type Candidate struct {
 	Order int
 	// MaxParallel is how many requests may be in flight; 0 is no limit.
 	MaxParallel int64
+	// Upstream is what the candidate stands for, for the caller's own use.
+	Upstream any
+	// Limits are the deployment's own timeouts.
+	Limits Timeouts
+	// Others hear of what becomes of the cooldown; nil is nobody.
+	Others Others
+	// Price is what tokens cost; nil is unknown.
+	Price *Price
 	// ContextWindow is how many tokens a prompt and its answer may have together,
 	// MaxInput and MaxOutput how many each may have by itself; 0 is unknown.
 	ContextWindow, MaxInput, MaxOutput int
@@ -34,8 +42,6 @@ type Candidate struct {
 
 	// ID names the deployment within its pool.
 	ID string
-	// Price is what tokens cost; nil is unknown.
-	Price *Price
 	// Tokenizer counts prompts that may be too long; nil is that they are not
 	// looked at before they are sent.
 	Tokenizer Tokenizer
@@ -45,15 +51,6 @@ type Candidate struct {
 	Tags []string
 	// Teams are the teams that may use the deployment; none means everyone.
 	Teams []string
-
-	// Others hear of what becomes of the cooldown; nil is nobody.
-	Others Others
-
-	// Limits are the deployment's own timeouts.
-	Limits Timeouts
-
-	// Upstream is what the candidate stands for, for the caller's own use.
-	Upstream any
 }
 
 // NewCandidate makes a candidate of a deployment in the state that it is in, with

@@ -13,37 +13,42 @@ import (
 // that of a deployment that nobody has asked yet. It is safe for concurrent use
 // and must not be copied.
 type State struct {
+	// What every request looks at or counts comes first, and so lies side by side: of
+	// many deployments, the processor's caches do not hold all.
+
 	// Record is what cooldowns remember.
 	Record health.Record
-	// Headroom is what its answers say is left of its provider's limits.
-	Headroom Headroom
-	// Minute is what the deployment was sent in the last minute.
-	Minute Minute
-	// FirstToken is the average time to the first content of a stream, in seconds.
-	FirstToken Average
+
+	inFlight  atomic.Int64
+	inARow    atomic.Int32 // failures since the last good answer
+	load      load
+	listening listeners
+
+	requests atomic.Int64
+	input    atomic.Int64 // tokens
+	output   atomic.Int64
+	spent    atomic.Uint64 // US$, a float64
+
 	// Output is the average length of an answer, in tokens.
 	Output Average
+	// FirstToken is the average time to the first content of a stream, in seconds.
+	FirstToken Average
+	// Headroom is what its answers say is left of its provider's limits.
+	Headroom Headroom
+
+	failures atomic.Int64
+	failedAt atomic.Int64  // when the latest was, in Unix nanoseconds
+	turn     atomic.Uint64 // in round robins, a float64
+	number   atomic.Uint32 // in tables of prefixes; 0 is none yet
+
 	// Latency is how long answers are expected to take.
 	Latency Latency
+	// Minute is what the deployment was sent in the last minute.
+	Minute Minute
 
 	// How long streams took to their first content, and other answers in all. They
 	// are kept only where hedges go by them.
 	streamTimes, wholeTimes Times
-
-	requests atomic.Int64
-	failures atomic.Int64
-	input    atomic.Int64 // tokens
-	output   atomic.Int64
-	spent    atomic.Uint64 // US$, a float64
-	inFlight atomic.Int64
-	inARow   atomic.Int32 // failures since the last good answer
-	failedAt atomic.Int64 // when the latest was, in Unix nanoseconds
-
-	load   load
-	turn   atomic.Uint64 // in round robins, a float64
-	number atomic.Uint32 // in tables of prefixes; 0 is none yet
-
-	listening listeners
 }
 
 // InFlight is the number of requests that the deployment is carrying.

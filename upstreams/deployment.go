@@ -137,27 +137,31 @@ type Deployment struct {
 	// header operations, dynamic upstreams and active health checks.
 	ReverseProxy *reverseproxy.Handler `json:"reverse_proxy,omitempty"`
 
-	url    string // base_url without placeholders
-	base   baseURL
-	key    []string // as header maps want it
-	ownKey bool     // the credentials sent upstream are not the client's
-	// keyIsFixed tells that they are the same for all clients as well.
-	keyIsFixed bool
-	keyHeader  string
-	proxy      *reverseproxy.Handler
-	transport  http.RoundTripper
-	static     *reverseproxy.DialInfo // nil with dynamic upstreams
+	// What every request looks at comes first, and so lies side by side.
+
+	transport http.RoundTripper
+	static    *reverseproxy.DialInfo // nil with dynamic upstreams
 	// staticValue is what static points to, as contexts hold it: boxed once.
 	staticValue any
-	ops         []*headers.HeaderOps // the transport's, then the user's
-	described   bool                 // the transport uses placeholders about its upstream
-	candidate   *selection.Candidate
-	held        held     // its entry of states
-	sharing     sharing  // with other instances
-	proxyHash   string   // of what reverse_proxy says, where answers are kept
-	notices     *notices // of the same entry
-	counters    counted[*metrics.Deployment]
-	verdict     *verdict // nil without active health checks
+	base        baseURL
+	ownKey      bool // the credentials sent upstream are not the client's
+	// keyIsFixed tells that they are the same for all clients as well.
+	keyIsFixed bool
+	described  bool     // the transport uses placeholders about its upstream
+	key        []string // as header maps want it
+	keyHeader  string
+	ops        []*headers.HeaderOps   // on requests: the transport's, then the user's
+	down       *headers.RespHeaderOps // on answers; nil for none
+	counters   counted[*metrics.Deployment]
+	notices    *notices // of its entry of states
+
+	url       string // base_url without placeholders
+	proxy     *reverseproxy.Handler
+	candidate *selection.Candidate
+	held      held     // its entry of states
+	sharing   sharing  // with other instances
+	proxyHash string   // of what reverse_proxy says, where answers are kept
+	verdict   *verdict // nil without active health checks
 }
 
 // provision sets up the deployment of a pool and its reverse proxy. What it

@@ -152,7 +152,7 @@ func setContentLength(h http.Header, length int) {
 // copyHeader puts an upstream's headers into the client's response.
 func (x *Exchange) copyHeader(d *Deployment, status int, from http.Header, version string) {
 	dropHopByHop(from)
-	if down := d.headerDown(); down != nil && (down.Require == nil || down.Require.Match(status, from)) {
+	if down := d.down; down != nil && (down.Require == nil || down.Require.Match(status, from)) {
 		down.ApplyTo(from, x.repl)
 	}
 	h := x.w.Header()

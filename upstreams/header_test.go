@@ -116,8 +116,7 @@ func TestDropHopByHop(t *testing.T) {
 
 func TestCopyHeader(t *testing.T) {
 	d := bareDeployment(t, "http://gpu-1:8000/v1")
-	d.proxy.Headers = new(headers.Handler)
-	d.proxy.Headers.Response = &headers.RespHeaderOps{HeaderOps: &headers.HeaderOps{
+	d.down = &headers.RespHeaderOps{HeaderOps: &headers.HeaderOps{
 		Delete: []string{"X-Internal"}, Set: http.Header{"X-From": {"{http.reverse_proxy.upstream.hostport}"}},
 	}}
 	x, w := newExchange(t, post("/v1/x"), chatBody)

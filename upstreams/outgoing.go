@@ -112,7 +112,7 @@ func (x *Exchange) outgoing(ctx context.Context, o *outgoing, d *Deployment, a *
 	if strings.Contains(req.URL.RawQuery, "model=") {
 		setQueryModel(req.URL, d.modelFor(a.Target.Model, a.Target.Star))
 	}
-	if len(d.ops) > 0 || d.described || d.headerDown() != nil {
+	if len(d.ops) > 0 || d.described || d.down != nil {
 		describe(x.repl, dial)
 	}
 	for _, ops := range d.ops {

@@ -64,8 +64,8 @@ func (f fixedUpstream) GetUpstreams(*http.Request) ([]*reverseproxy.Upstream, er
 	return []*reverseproxy.Upstream{{Dial: f.dial}}, nil
 }
 
-// collectHeaderOps lists the operations on the headers of requests: the
-// transport's, then the user's, which the proxy provisions.
+// collectHeaderOps lists the operations on headers: of requests the transport's,
+// then the user's, which the proxy provisions, and of answers the user's.
 func (d *Deployment) collectHeaderOps(ctx caddy.Context, proxy *reverseproxy.Handler) error {
 	if own, ok := d.transport.(reverseproxy.RequestHeaderOpsTransport); ok {
 		if _, plain := d.transport.(*reverseproxy.HTTPTransport); !plain { // that one sets Host, which we do
@@ -77,7 +77,11 @@ func (d *Deployment) collectHeaderOps(ctx caddy.Context, proxy *reverseproxy.Han
 			}
 		}
 	}
-	if proxy.Headers != nil && proxy.Headers.Request != nil {
+	if proxy.Headers == nil {
+		return nil
+	}
+	d.down = proxy.Headers.Response
+	if proxy.Headers.Request != nil {
 		d.ops = append(d.ops, proxy.Headers.Request)
 		own, fixed := setsCredentials(proxy.Headers.Request)
 		d.ownKey, d.keyIsFixed = d.ownKey || own, fixed && (d.keyIsFixed || own)
@@ -188,14 +192,6 @@ func transportName(raw json.RawMessage) string {
 	}
 	_ = json.Unmarshal(raw, &transport) // what does not parse is refused when it is loaded
 	return transport.Protocol
-}
-
-// headerDown gives the user's operations on responses, if there are any.
-func (d *Deployment) headerDown() *headers.RespHeaderOps {
-	if d.proxy.Headers == nil {
-		return nil
-	}
-	return d.proxy.Headers.Response
 }
 
 // setsCredentials tells whether the operations put a key into requests, and whether
