@@ -148,6 +148,8 @@ func TestUserWithFewRights(t *testing.T) {
 	heard(t, pb, 1, "a")
 	pa.Bind(time.Now(), sessionKey(1), "b")
 	heard(t, pb, 1, "b")
+	a.Values().Keep("k", []byte("x"), time.Minute)
+	b.holds(t, "k", "x")
 	if downs, _, _ := a.seen(); downs != 0 {
 		t.Errorf("got an outage: %v", a.last)
 	}
