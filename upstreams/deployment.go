@@ -59,8 +59,9 @@ type Deployment struct {
 	// How many requests the deployment takes in any minute. Default: no limit.
 	RPM int64 `json:"rpm,omitempty"`
 
-	// How many prompt tokens, by estimate, the deployment takes in any minute.
-	// Default: no limit.
+	// How many tokens, of prompts and answers, the deployment takes in any minute:
+	// by an estimate when a request is sent, and by what its answer says from when
+	// that is there. Default: no limit.
 	TPM int64 `json:"tpm,omitempty"`
 
 	// How many requests may be in flight at once. Default: the pool's.
