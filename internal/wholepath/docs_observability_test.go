@@ -116,7 +116,7 @@ func TestDocumentedStatusIsThatOfTheCode(t *testing.T) {
 // Every line of the router's own log is in the table, with its level.
 func TestDocumentedLogLinesAreThoseOfTheCode(t *testing.T) {
 	page := readDoc(t, observabilityPage)
-	found := regexp.MustCompile(`logger\.(Info|Warn)\("([^"]+)"`).FindAllStringSubmatch(sources(t, "."), -1)
+	found := regexp.MustCompile(`logger\.(?:Check\(zap(?:core)?\.)?(Debug|Info|Warn)(?:Level, |\()"([^"]+)"`).FindAllStringSubmatch(sources(t, "."), -1)
 	if len(found) < 5 {
 		t.Fatalf("got %d lines in the code, want some", len(found))
 	}
