@@ -45,7 +45,7 @@ func size(d *caddyfile.Dispenser, into *int64) error {
 		return err
 	}
 	n, err := humanize.ParseBytes(text)
-	if err != nil || n == 0 || n > 1<<50 {
+	if err != nil || n == 0 || n > 1<<40 {
 		return d.Errf("%s: expected a size such as 64MiB, got '%s'", name, text)
 	}
 	*into = int64(n)
