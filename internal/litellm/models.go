@@ -123,7 +123,11 @@ func (m *models) readDeployment(name string, item value, params, info *section) 
 	d.readPolicy(params, info)
 	d.readScope(m.cfg, params, info)
 	m.readID(d, info)
-	params.rest(unsupportedParams)
+	var mocked map[string]string
+	if e.mock {
+		mocked = unusedByMock
+	}
+	params.rest(unsupportedParams, mocked)
 	info.taken["blocked"] = true // read once everything else has been
 	info.rest(unsupportedInfo)
 	return d

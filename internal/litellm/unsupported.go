@@ -81,6 +81,10 @@ var unsupportedParams = tables(
 	table(noLogging, "callbacks", "success_callback", "failure_callback", "turn_off_message_logging"),
 )
 
+// unusedByMock is about a deployment whose response is a mock, which is sent nothing.
+var unusedByMock = table("is not used, because the response is a mock",
+	"api_version", "azure_ad_token", "client_id", "client_secret", "azure_scope", "organization", "headers", "extra_headers")
+
 var unsupportedInfo = tables(
 	table(noPrices, "input_cost_per_second", "output_cost_per_second", "cache_creation_input_token_cost", "cache_read_input_token_cost"),
 	table(noBudgets, "max_budget", "budget_duration"),
