@@ -106,7 +106,7 @@ func (w *walk) fail(t *try, now time.Time, out Outcome) health.Effect {
 	defer p.failing.Unlock()
 	return t.ticket.Fail(now, health.Failure{
 		Class: out.Class, Wait: out.Wait, Stated: out.Stated,
-		Spare: func() bool { return w.spare(t.turn.Candidate, now) },
+		Spare: func() bool { return w.spare(t.turn.Candidate, out.Class, now) },
 	})
 }
 

@@ -144,7 +144,7 @@ func TestMaxEjected(t *testing.T) {
 		{0.5, retry.ServerError, "cd"},
 		{0.49, retry.ServerError, "bcd"},
 		{0, retry.ServerError, "bcd"}, // one always
-		{0, retry.RateLimit, "bcd"},   // states no wait
+		{0, retry.RateLimit, ""},      // also without a stated wait
 		{0, retry.Auth, ""},
 	} {
 		bubble(t, test.class.String(), func(t *testing.T) {

@@ -4,13 +4,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/llmrouter/caddy-llm-router/retry"
 	"github.com/llmrouter/caddy-llm-router/selection"
 )
 
-// spare tells whether counts may cool c: not when a team would be left without
-// a usable deployment and without a fallback, and not beyond the share of c's
-// order that may be out at once.
-func (w *walk) spare(c *selection.Candidate, now time.Time) bool {
+// spare tells whether counts, or a rate limit that states no wait, may cool c: not
+// when a team would be left without a usable deployment and without a fallback, and
+// counts not beyond the share of c's order that may be out at once.
+func (w *walk) spare(c *selection.Candidate, class retry.Class, now time.Time) bool {
 	teams := c.Teams
 	if len(teams) == 0 {
 		teams = []string{w.req.Team}
@@ -19,6 +20,9 @@ func (w *walk) spare(c *selection.Candidate, now time.Time) bool {
 		if w.lastFor(team, c, now) && !w.hasFallback(team) {
 			return false
 		}
+	}
+	if class == retry.RateLimit {
+		return true
 	}
 	peers, out := 0, 0
 	for _, other := range w.target.Pool.For(w.req.Team) {
