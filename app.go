@@ -23,9 +23,9 @@ func init() {
 type App struct {
 	// A Redis or Valkey, through which instances know together what was used of
 	// every deployment's limits, which deployments cool down, what health checks
-	// found, and which answers were kept. Requests never wait for it, but for
-	// `strict` and, up to its timeout, for such answers. Default: none;
-	// each instance knows what it has seen itself.
+	// found, on which deployments sessions are, and which answers were kept. Requests
+	// never wait for it, but for `strict` and, up to its timeout, for such answers.
+	// Default: none; each instance knows what it has seen itself.
 	Redis *Redis `json:"redis,omitempty"`
 
 	store  state.Store

@@ -39,7 +39,7 @@ type Redis struct {
 	// Sentinels.
 	Sentinel *Sentinel `json:"sentinel,omitempty"`
 
-	// What the names of all keys and of the channel begin with. Instances share
+	// What the names of all keys and channels begin with. Instances share
 	// with those of the same prefix. Default: `llm_router:`.
 	Prefix string `json:"prefix,omitempty"`
 

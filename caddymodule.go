@@ -31,9 +31,9 @@ func init() {
 // the answer is known to be good: a failed attempt moves on to another
 // deployment, is tried again, or falls back to another pool.
 //
-// Errors of the router's own are JSON in the dialect of the path, OpenAI's or
-// Anthropic's, and are written by the router itself: `handle_errors` routes do
-// not see them.
+// Errors of the router's own are JSON in the dialect of the path, OpenAI's,
+// Anthropic's or Ollama's, and are written by the router itself: `handle_errors`
+// routes do not see them.
 //
 // These placeholders are available after the handler has found a pool for a
 // request and served it from there:

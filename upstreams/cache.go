@@ -28,9 +28,10 @@ type Cache struct {
 	// The largest answer that is kept, in bytes. Default: 1 MiB.
 	MaxItem int64 `json:"max_item,omitempty"`
 
-	// What else makes a request another one, beside its body, path, query, team, tags
-	// and the client's own credentials, where these reach a deployment. Placeholders
-	// are replaced for each request.
+	// What else makes a request another one, beside its body, path, query, team, tags,
+	// region, the headers that say which version of an API it speaks, and the client's
+	// own credentials, where these reach a deployment. Placeholders are replaced for
+	// each request.
 	Vary []string `json:"vary,omitempty"`
 
 	// Whether a field that has the value which the inventors of the API state as its

@@ -18,7 +18,8 @@ type Cooldown struct {
 	// Never cool a deployment. Default: false.
 	Off bool `json:"off,omitempty"`
 
-	// How long a deployment is left out. Default: `5s`.
+	// How long a deployment is left out when the cause states no wait.
+	// Default: `5s`.
 	Duration caddy.Duration `json:"duration,omitempty"`
 
 	// A deployment is cooled when more than this percentage of its requests in
@@ -39,7 +40,8 @@ type Cooldown struct {
 	// once, and its failures count by themselves.
 	Classes map[string]int `json:"classes,omitempty"`
 
-	// The longest `Retry-After` that is believed. Default: `5m`.
+	// The longest wait that an upstream may ask for, in whatever way it does, and
+	// the cooldown of a deployment whose quota is used up. Default: `5m`.
 	Max caddy.Duration `json:"max,omitempty"`
 
 	// A failure of the first request after a cooldown makes the next cooldown

@@ -36,11 +36,11 @@ type Retries struct {
 	// The same when there is a fallback to go to instead. Default: `5s`.
 	MaxWaitWithFallback caddy.Duration `json:"max_wait_with_fallback,omitempty"`
 
-	// How many retries a pool makes at most, in percent of its requests of the
-	// last ten seconds. Default: 20.
+	// How many retries and hedges a pool makes at most, in percent of its requests
+	// of the last ten seconds. Default: 20.
 	BudgetPercent *float64 `json:"budget_percent,omitempty"`
 
-	// How many retries a second the budget always allows. Default: 3.
+	// How many of them a second the budget always allows. Default: 3.
 	BudgetMinPerSecond *float64 `json:"budget_min_per_second,omitempty"`
 }
 
