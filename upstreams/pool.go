@@ -1,6 +1,5 @@
 // Package upstreams holds what a router's pools and deployments are configured
-// with, and makes the round trips to them: the only package that knows Caddy's
-// reverse proxy.
+// with, and makes the round trips to them, over Caddy's reverse proxy.
 package upstreams
 
 import (
