@@ -49,7 +49,7 @@ func run(ctx context.Context, w io.Writer, args []string) error {
 	proxies := flags.String("proxies", "direct,caddy,router", "`names` of what to measure: direct, caddy, router, and the router\n"+
 		"with all that it can count (full), a thousand pools (pools), a\nhundred deployments (deployments), one of two of them away (dead), and the answer at hand (cache)")
 	flags.StringVar(&b.reference, "to", plainCaddy, "`name` of the proxy that ratios are taken to")
-	which := flags.String("scenarios", "json,sse,streams", "the scenarios whose names begin with one of these `prefixes`")
+	which := flags.String("scenarios", "json,sse,streams", "the scenarios whose names begin with one of these `prefixes`:\n"+scenarioNames())
 	flags.IntVar(&b.rounds, "rounds", 5, "`number` of rounds")
 	flags.DurationVar(&b.duration, "duration", 2*time.Second, "`time` to measure each proxy in each scenario of a round")
 	flags.DurationVar(&b.warmUp, "warm-up", 500*time.Millisecond, "`time` before it")

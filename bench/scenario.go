@@ -40,6 +40,15 @@ var scenarios = []scenario{
 	{name: "streams-open", clients: 1000, size: 1 << 10, events: 1000, interval: time.Second, memory: true},
 }
 
+// scenarioNames are the names of all scenarios, in one line.
+func scenarioNames() string {
+	var names []string
+	for i := range scenarios {
+		names = append(names, scenarios[i].name)
+	}
+	return strings.Join(names, ", ")
+}
+
 // scenariosNamed are the scenarios whose names begin with one of the prefixes, separated by
 // commas.
 func scenariosNamed(prefixes string) (list []*scenario, err error) {
