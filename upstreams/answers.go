@@ -173,12 +173,19 @@ func maySayWho(name string) bool {
 	case "Accept", "Accept-Encoding", "Content-Length", "Content-Type", "User-Agent":
 		return false
 	}
-	for _, word := range [...]string{"Key", "Token", "Auth", "Secret", "Password", "Credential", "Cookie", "Session"} {
+	for _, word := range &wordsForKeys {
 		if strings.Contains(name, word) {
 			return name != "Idempotency-Key" // which is another with each request
 		}
 	}
 	return false
+}
+
+// wordsForKeys are in the names of headers that have a key, as they begin a part of
+// such a name and as they are within one, such as Apikey.
+var wordsForKeys = [...]string{
+	"Key", "Token", "Jwt", "Auth", "Secret", "Password", "Credential", "Cookie", "Session",
+	"key", "token", "jwt", "auth", "secret", "password", "credential", "cookie", "session",
 }
 
 // maxStored is the size of an answer as it is stored with others, in bytes.

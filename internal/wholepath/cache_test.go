@@ -190,7 +190,10 @@ func TestWhoseAnswersTheyAre(t *testing.T) {
 	t.Run("never another client's, where clients have keys", func(t *testing.T) {
 		a := scripted.New(t)
 		s := routerWith(t, alone(a, "cache 1h"))
-		for _, header := range []string{"Authorization", "X-Api-Key", "Api-Key", "Cookie", "X-House-Token"} {
+		for _, header := range []string{
+			"Authorization", "X-Api-Key", "Api-Key", "Cookie", "X-House-Token",
+			"apikey", "X-Accesstoken", "sessionid", "X-Jwt-Assertion",
+		} {
 			ask(t, s, chatPath, plain, header, "Bearer one").from(t, "miss")
 			ask(t, s, chatPath, plain, header, "Bearer two").from(t, "miss")
 			ask(t, s, chatPath, plain, header, "Bearer one").from(t, "hit")
