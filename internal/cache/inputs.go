@@ -22,14 +22,26 @@ type Inputs struct {
 	each  [][]byte // as they are written
 }
 
-// Inputs are those of the request; false where it has none that can be told apart.
+// Inputs are those of the request; false where it has none that can be told apart: a
+// list beside them may say something of each, and with late_chunking an answer depends
+// on all of them.
 func (r *Request) Inputs() (*Inputs, bool) {
 	if r.Kind != Embeddings {
 		return nil, false
 	}
 	in := &Inputs{body: r.Body}
-	rest, ok := r.without("input", func(value []byte) { in.value = value })
-	if !ok || in.value == nil {
+	together := false
+	rest, ok := r.without(func(key, canonical, raw []byte) bool {
+		switch {
+		case string(key) == "input":
+			in.value = raw
+			return true
+		case canonical[0] == '[', string(key) == "late_chunking" && !nothing[string(canonical)]:
+			together = true
+		}
+		return false
+	})
+	if !ok || in.value == nil || together {
 		return nil, false
 	}
 	in.each = inputsIn(in.value)

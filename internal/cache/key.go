@@ -80,11 +80,13 @@ func putForm(f *form) {
 // Key is the request's key; false for a request whose answer is not to be kept: its
 // body is too large, is no JSON that every server reads in the same way, or asks
 // for more than an answer.
-func (r *Request) Key() (Key, bool) { return r.without("", nil) }
+func (r *Request) Key() (Key, bool) {
+	return r.without(func(_, _, _ []byte) bool { return false })
+}
 
-// without is the key of the request without a member, which goes to value as it is
-// written, if it is there.
-func (r *Request) without(member string, value func([]byte)) (Key, bool) {
+// without is the key of the request without the members that leave tells, by their
+// names and their values in canonical form and as they are written.
+func (r *Request) without(leave func(key, canonical, raw []byte) bool) (Key, bool) {
 	f := getForm()
 	defer putForm(f)
 	f.reset(r.Body)
@@ -99,11 +101,7 @@ func (r *Request) without(member string, value func([]byte)) (Key, bool) {
 	f.out = append(f.out, byte(r.Kind))
 	known := &byKind[r.Kind]
 	f.keep = func(key, canonical, raw []byte) (bool, error) {
-		switch {
-		case string(key) == "model":
-			return false, nil
-		case member != "" && string(key) == member:
-			value(raw)
+		if string(key) == "model" || leave(key, canonical, raw) {
 			return false, nil
 		}
 		return known.says(key, canonical, r.Literal)

@@ -27,6 +27,12 @@ func TestInputs(t *testing.T) {
 		"tokens and text": {`{"input":[1,"a"]}`, nil},
 		"a null":          {`{"input":[null]}`, nil},
 		"no JSON":         {`{"input":["a"}`, nil},
+		// of which each input has its own
+		"a list beside texts":     {`{"modality":["text","image"],"input":["a","b"]}`, nil},
+		"texts beside a list":     {`{"input":["a","b"],"modality":["image","text"]}`, nil},
+		"texts in one context":    {`{"input":["a","b"],"late_chunking":true}`, nil},
+		"texts in none":           {`{"input":["a","b"],"late_chunking":false}`, []string{`"a"`, `"b"`}},
+		"texts and other options": {`{"input":["a","b"],"dimensions":8,"input_type":"query"}`, []string{`"a"`, `"b"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in, ok := inputsOf(tt.body)

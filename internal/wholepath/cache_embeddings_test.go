@@ -117,6 +117,26 @@ func TestEmbeddingsThatAreOdd(t *testing.T) {
 			t.Errorf("got %s again, want %s", again.body, first.body)
 		}
 	})
+	t.Run("are told apart by all of them where one says something of another", func(t *testing.T) {
+		for name, field := range map[string]string{
+			"in one context":         `"late_chunking":true`,
+			"with a list about each": `"modality":["text","image"]`,
+		} {
+			t.Run(name, func(t *testing.T) {
+				var asked [][]string
+				a := scripted.New(t).Always(embeds(&asked))
+				s := keeping(t, a, "cache 1h")
+				for _, tt := range []struct{ input, from string }{
+					{`["a","bb"]`, "miss"}, {`["bb","a"]`, "miss"}, {`["bb","ccc"]`, "miss"}, {`["a","bb"]`, "hit"},
+				} {
+					ask(t, s, embeddingsPath, `{"model":"p",`+field+`,"input":`+tt.input+`}`).from(t, tt.from)
+				}
+				if want := [][]string{{"a", "bb"}, {"bb", "a"}, {"bb", "ccc"}}; !reflect.DeepEqual(asked, want) {
+					t.Errorf("the upstream was asked for %v, want %v", asked, want)
+				}
+			})
+		}
+	})
 	t.Run("are asked for whole where a part was asked for", func(t *testing.T) {
 		var asked [][]string
 		good := embeds(&asked)
