@@ -13,9 +13,9 @@ import (
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
 
-// follow answers with what another request is about to get. Where the client has got
-// nothing by it, again tells that the other one has only lost its client, so that the
-// next may be followed.
+// follow answers with what another request is about to get, if that is not older than
+// the client wants. Where the client has got nothing by it, again tells that the other
+// one has only lost its client, so that the next may be followed.
 func (k *kept) follow(f *cache.Flight) (answered, again bool) {
 	defer f.Unfollow()
 	k.h.logger.Debug("following an identical request", zap.String("pool", k.route.Target.Pool.Name))
@@ -36,6 +36,9 @@ func (k *kept) follow(f *cache.Flight) (answered, again bool) {
 			panic(http.ErrAbortHandler) // or it would pass for a whole one
 		}
 		if have == 0 {
+			if k.wishes.MaxAge >= 0 && state.Head.Age(k.began) > k.wishes.MaxAge {
+				return false, false
+			}
 			k.beginFollowed(&state)
 		}
 		if err := k.pass(&state); err != nil {
@@ -54,7 +57,7 @@ func (k *kept) follow(f *cache.Flight) (answered, again bool) {
 }
 
 func (k *kept) beginFollowed(state *cache.State) {
-	k.writeHead(state.Head.ContentType, state.Head.Deployment, 0)
+	k.writeHead(state.Head.ContentType, state.Head.Deployment, state.Head.Age(k.began))
 	if !state.Head.Stream {
 		k.w.Header()["Content-Length"] = []string{strconv.Itoa(len(state.New))}
 	}

@@ -109,6 +109,7 @@ func (k *kept) askMissing(c call, f *cache.Flight, known *found) (done bool, err
 		k.keepInputs(known.missing, &cache.Entry{Deployment: result.Deployment(), Body: collected.body})
 	}
 	k.count(metrics.CacheMiss)
+	partsSince(c.w, known.oldest)
 	collected.pass(c.w, body)
 	result.Class = received(c.w, result.Class)
 	k.h.report(c.r, c.repl, c.req, &result, miss)

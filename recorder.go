@@ -3,6 +3,7 @@ package llmrouter
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/llmrouter/caddy-llm-router/internal/cache"
 	"github.com/llmrouter/caddy-llm-router/retry"
@@ -14,6 +15,8 @@ import (
 type recorder struct {
 	http.ResponseWriter
 	flight *cache.Flight
+	// stored is when the oldest part of the answer was kept; zero where it is new.
+	stored time.Time
 	// gone tells that the client has gone, and why.
 	gone bool
 	why  error
@@ -38,7 +41,7 @@ func (rec *recorder) begin(status int) {
 		rec.flight.Refuse()
 		return
 	}
-	rec.flight.Begin(cache.Head{ContentType: contentType, Deployment: h.Get("X-Llm-Deployment"), Stream: stream})
+	rec.flight.Begin(cache.Head{ContentType: contentType, Deployment: h.Get("X-Llm-Deployment"), Stream: stream, Stored: rec.stored})
 }
 
 // Write implements http.ResponseWriter.
@@ -90,6 +93,13 @@ func received(w http.ResponseWriter, class retry.Class) retry.Class {
 func notShared(w http.ResponseWriter) {
 	if rec, ok := w.(*recorder); ok {
 		rec.flight.Refuse()
+	}
+}
+
+// partsSince tells those who wait for the same how old a part of the answer is.
+func partsSince(w http.ResponseWriter, stored time.Time) {
+	if rec, ok := w.(*recorder); ok {
+		rec.stored = stored
 	}
 }
 

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/llmrouter/caddy-llm-router/retry"
 )
@@ -38,6 +39,17 @@ type Head struct {
 	ContentType, Deployment string
 	// Stream tells that the answer is a stream of events.
 	Stream bool
+	// Stored is when the answer, or the oldest part of it, was complete; zero where all
+	// of it is new.
+	Stored time.Time
+}
+
+// Age is how old the answer is, as an Entry's is.
+func (h *Head) Age(now time.Time) time.Duration {
+	if h.Stored.IsZero() {
+		return 0
+	}
+	return max(now.Sub(h.Stored), 0)
 }
 
 // NewFlight is a flight that nobody can find, of an answer that is kept up to maxItem
@@ -82,7 +94,7 @@ func (f *Flight) Write(p []byte) {
 // Fill gives those who follow an answer that was found elsewhere.
 func (f *Flight) Fill(e *Entry) {
 	stream, _ := Keepable(e.ContentType)
-	f.Begin(Head{ContentType: e.ContentType, Deployment: e.Deployment, Stream: stream})
+	f.Begin(Head{ContentType: e.ContentType, Deployment: e.Deployment, Stream: stream, Stored: e.Stored})
 	f.mu.Lock()
 	f.body = e.Body
 	f.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -241,6 +242,48 @@ func TestALongAnswerThatIsCutIsAskedForAgain(t *testing.T) {
 		t.Errorf("%d answers are cut, want that of the one who asked", cut)
 	}
 	counts(t, "a", a, 2)
+}
+
+// What an answer on its way is made of may be older than somebody wants who asks the
+// same.
+func TestWhoeverWaitsGetsNothingOlderThanItWants(t *testing.T) {
+	for name, tt := range map[string]struct {
+		header []string
+		from   string
+		asked  [][]string
+	}{
+		"any age": {nil, "hit", [][]string{{"a"}, {"bb"}}},
+		"new":     {[]string{"Cache-Control", "max-age=0"}, "miss", [][]string{{"a"}, {"bb"}, {"a", "bb"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked [][]string
+			embed := embeds(&asked)
+			gate, begun, open := gated(embed)
+			a := scripted.New(t).Then(embed, gate).Always(embed)
+			s := keeping(t, a, "cache 1h")
+			ask(t, s, embeddingsPath, `{"model":"p","input":["a"]}`).from(t, "miss")
+			if tt.from == "hit" {
+				time.Sleep(1100 * time.Millisecond) // for an age that can be seen
+			}
+			const both = `{"model":"p","input":["a","bb"]}`
+			leave := inBackground(t, s, embeddingsPath, both)
+			defer leave()
+			<-begun
+			var g got
+			var waiting sync.WaitGroup
+			waiting.Go(func() { g = ask(t, s, embeddingsPath, both, tt.header...) })
+			followers(t, s, 1)
+			open()
+			waiting.Wait()
+			g.from(t, tt.from)
+			if age := g.header.Get("Age"); tt.from == "hit" && (age == "" || age == "0") {
+				t.Errorf("got Age %q, want that of the oldest part", age)
+			}
+			if !reflect.DeepEqual(asked, tt.asked) {
+				t.Errorf("the upstream was asked for %v, want %v", asked, tt.asked)
+			}
+		})
+	}
 }
 
 func TestACutStreamIsCutForAll(t *testing.T) {
