@@ -128,10 +128,10 @@ func (k *kept) forget() {
 // in bytes. A short request may have the same input thousands of times.
 const maxBatch = 32 << 20
 
-// room is how much of the answer has to be held to keep it.
+// room is how much of the answer has to be held to keep it, or to share it.
 func (k *kept) room() int {
 	switch {
-	case k.wishes.NoKeep:
+	case k.wishes.NoKeep && k.wishes.NoRead: // which nobody follows either
 		return 0
 	case k.inputs != nil:
 		return max(maxBatch, k.answers.MaxItem)

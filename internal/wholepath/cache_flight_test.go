@@ -244,6 +244,30 @@ func TestALongAnswerThatIsCutIsAskedForAgain(t *testing.T) {
 	counts(t, "a", a, 2)
 }
 
+// What is not to be kept may be had by those who wait for it all the same, who would
+// else wait for nothing.
+func TestAnAnswerThatIsNotKeptIsShared(t *testing.T) {
+	for name, body := range map[string]string{"whole": plain, "streamed": streamed} {
+		t.Run(name, func(t *testing.T) {
+			gate, begun, open := gated(scripted.OK("Hello there."))
+			a := scripted.New(t).Always(gate)
+			s := keeping(t, a, "cache 1h")
+			var leading sync.WaitGroup
+			leading.Go(func() { ask(t, s, chatPath, body, "Cache-Control", "no-store").from(t, "miss") })
+			<-begun
+			wait := crowd(t, s, 3, body)
+			followers(t, s, 3)
+			open()
+			leading.Wait()
+			for _, g := range wait() {
+				g.served(t, "there", "a", 0, 0)
+			}
+			counts(t, "a", a, 1)
+			ask(t, s, chatPath, body).from(t, "miss")
+		})
+	}
+}
+
 // What an answer on its way is made of may be older than somebody wants who asks the
 // same.
 func TestWhoeverWaitsGetsNothingOlderThanItWants(t *testing.T) {
