@@ -9,8 +9,8 @@ func (x *Exchange) Clean() bool {
 	switch {
 	case x.resumed, x.account.dropped > 0, x.answer.res == nil, len(x.answer.res.Trailer) > 0:
 		return false
-	case x.answer.streams:
-		return !x.stream.raw && x.dialect != api.Other
+	case x.answer.streams: // of one that broke behind its finish_reason, the usage may be missing
+		return !x.stream.raw && x.dialect != api.Other && (x.stream.tracker.Ended() || x.stream.source.ended)
 	}
 	return true
 }

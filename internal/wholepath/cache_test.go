@@ -63,6 +63,20 @@ func TestAKeptAnswerIsGivenAgain(t *testing.T) {
 	}
 }
 
+// Some servers end their streams without [DONE].
+func TestAStreamThatEndsWithoutItsLastEventIsKept(t *testing.T) {
+	events := scripted.ChatEvents("m", "one", "two")
+	a := scripted.New(t).Always(scripted.Stream(0, events[:len(events)-1]...))
+	s := keeping(t, a, "cache 1h")
+	first := ask(t, s, chatPath, streamed)
+	first.from(t, "miss")
+	again := ask(t, s, chatPath, streamed)
+	again.from(t, "hit")
+	if again.body != first.body || !strings.HasSuffix(again.body, "data: [DONE]\n\n") {
+		t.Errorf("got %q again, want %q", again.body, first.body)
+	}
+}
+
 func TestTheSameRequestInOtherWords(t *testing.T) {
 	a := scripted.New(t)
 	s := keeping(t, a, "cache 1h")
@@ -112,6 +126,7 @@ func TestAnswersThatAreNotKept(t *testing.T) {
 		"one that is too long":          {scripted.OK(strings.Repeat("long ", 1000)), plain},
 		"a stream that is too long":     {scripted.OK(strings.Repeat("long ", 1000)), streamed},
 		"a stream that is cut":          {scripted.Stream(0, cut[:2]...), streamed},
+		"a stream cut at its finish":    {scripted.CutAfter(1<<20, scripted.Stream(0, cut[:4]...)), streamed},
 		"a stream with an error":        {scripted.Stream(0, cut[0], cut[1], `{"error":{"message":"no"}}`), streamed},
 		"a stream with a broken event":  {scripted.Stream(0, cut[0], cut[1], `{"broken`, cut[2], cut[3], cut[4]), streamed},
 		"a stream whose format is none": {scripted.Lines(0, `{"a":1}`), streamed},
