@@ -29,7 +29,7 @@ type Answers struct {
 	MaxItem int
 
 	values  state.Values
-	owner   string // whose answers they are: the group's or the pool's
+	owner   string // whose answers they are: the group's or the pool's, and by which rules
 	vary    []string
 	literal bool
 	// byName tells that of names that fit the pool's wildcards, each is a model of its
@@ -75,13 +75,16 @@ func (p *Pool) takeAnswers(store state.Store) error {
 	return nil
 }
 
-// owner says whose answers the pool's are. Without a group, a pool that has come to
-// stand for something else does not give the answers of what it was.
+// owner says whose answers the pool's are, and by which rules requests for them are the
+// same. Without a group, a pool that has come to stand for something else does not give
+// the answers of what it was.
 func (p *Pool) owner() string {
-	if group := p.effective.Cache.Group; group != "" {
-		return "group\x00" + group
+	c := p.effective.Cache
+	parts := append([]string{strconv.FormatBool(or(c.Defaults, true)), strconv.Itoa(len(c.Vary))}, c.Vary...)
+	if c.Group != "" {
+		return strings.Join(append(parts, "group", c.Group), "\x00")
 	}
-	parts := []string{"pool", p.Name}
+	parts = append(parts, "pool", p.Name)
 	for _, d := range p.Deployments {
 		parts = append(parts, d.sharedKey(p.Name), d.proxyHash)
 		for _, secret := range d.key {

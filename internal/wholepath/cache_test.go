@@ -419,6 +419,36 @@ func TestAnswersSurviveAReload(t *testing.T) {
 	again(strings.Replace(pools, "cache 1h", "cache off", 1), "")
 }
 
+// Requests that were the same before may be two now.
+func TestAnswersDoNotSurviveOtherRules(t *testing.T) {
+	warm := strings.Replace(plain, "{", `{"temperature":1,`, 1)
+	for name, tt := range map[string]struct {
+		before, after string   // the blocks of cache
+		header        []string // of the first request
+		body          string
+	}{
+		"another vary":   {"vary {http.request.header.X-A}", "vary {http.request.header.X-B}", []string{"X-B", "1"}, plain},
+		"other defaults": {"defaults on", "defaults off", nil, warm},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := scripted.New(t)
+			pools := func(block string) string { return keepingPool(a, "cache 1h {\n\t"+block+"\n}") }
+			s := routerWith(t, pools(tt.before))
+			ask(t, s, chatPath, tt.body, tt.header...).from(t, "miss")
+			ask(t, s, chatPath, plain).from(t, "hit")
+			s.Reload(t, configOf(pools(tt.after)))
+			eventually(t, "an answer", 5*time.Second, func() bool { // the old server may close the connection
+				s.Client().CloseIdleConnections()
+				g, err := tryAsk(t.Context(), s, chatPath, plain)
+				if err == nil {
+					g.from(t, "miss")
+				}
+				return err == nil
+			})
+		})
+	}
+}
+
 // A hit states how long it is, whoever counts.
 func TestHitsStateTheirLength(t *testing.T) {
 	for name, size := range map[string]int{"short": 100, "long": 20 << 10} {
