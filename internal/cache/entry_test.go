@@ -77,17 +77,20 @@ func TestSoundEntries(t *testing.T) {
 		contentType, body string
 		want              bool
 	}{
-		"an answer":           {"application/json", `{"choices":[]}`, true},
-		"an answer, in UTF-8": {"application/json; charset=utf-8", `{"error":null,"status":"completed"}`, true},
-		"a list":              {"application/json", `[{"index":0}]`, true},
-		"a stream":            {"text/event-stream", "data: [DONE]\n\n", true},
-		"an error":            {"application/json", `{"error":{"message":"no"}}`, false},
-		"a failure":           {"application/json", `{"status":"failed"}`, false},
-		"one that goes on":    {"application/json", `{"status":"in_progress"}`, false},
-		"half an answer":      {"application/json", `{"choices":[`, false},
-		"a number":            {"application/json", `1`, false},
-		"nothing":             {"application/json", ``, false},
-		"a page":              {"text/html", `<html>`, false},
+		"an answer":             {"application/json", `{"choices":[]}`, true},
+		"an answer, in UTF-8":   {"application/json; charset=utf-8", `{"error":null,"status":"completed"}`, true},
+		"a list":                {"application/json", `[{"index":0}]`, true},
+		"a stream":              {"text/event-stream", "data: [DONE]\n\n", true},
+		"an error":              {"application/json", `{"error":{"message":"no"}}`, false},
+		"a failure":             {"application/json", `{"status":"failed"}`, false},
+		"one that goes on":      {"application/json", `{"status":"in_progress"}`, false},
+		"a choice that failed":  {"application/json", `{"choices":[{"finish_reason":"stop"},{"text":"a","finish_reason":"error"}]}`, false},
+		"an error in a choice":  {"application/json", `{"choices":[{"finish_reason":"stop","error":{"code":502}}]}`, false},
+		"choices that are good": {"application/json", `{"choices":[{"error":null,"finish_reason":"length"},"error"]}`, true},
+		"half an answer":        {"application/json", `{"choices":[`, false},
+		"a number":              {"application/json", `1`, false},
+		"nothing":               {"application/json", ``, false},
+		"a page":                {"text/html", `<html>`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := Entry{ContentType: tt.contentType, Body: []byte(tt.body)}

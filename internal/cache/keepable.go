@@ -45,9 +45,31 @@ func sound(body []byte) bool {
 			if !jsonwalk.Blank(value) {
 				return false
 			}
+		case "choices":
+			if c := jsonwalk.New(value); c.Open('[') && !soundChoices(&c) {
+				return false
+			}
 		case "status": // of Responses
 			switch string(value) {
 			case `"failed"`, `"cancelled"`, `"in_progress"`, `"queued"`:
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// soundChoices tells whether none of the choices has failed on the way, as OpenRouter
+// says it.
+func soundChoices(c *jsonwalk.Cursor) bool {
+	for c.Element() {
+		if !c.Open('{') {
+			c.Value()
+			continue
+		}
+		for key, ok := c.Member(); ok; key, ok = c.Member() {
+			value := c.Value()
+			if string(key) == "error" && !jsonwalk.Blank(value) || string(key) == "finish_reason" && string(value) == `"error"` {
 				return false
 			}
 		}

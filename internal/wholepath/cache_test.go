@@ -119,6 +119,7 @@ func TestAnswersThatAreNotKept(t *testing.T) {
 	}{
 		"an error":                      {scripted.Error(400, "invalid_request_error", "x", "No."), plain},
 		"an error with a good status":   {scripted.Reply(200, nil, `{"error":{"message":"no","code":"x"}}`), plain},
+		"an error in place of its end":  {scripted.Reply(200, nil, `{"choices":[{"index":0,"message":{"content":"Hel"},"finish_reason":"error"}]}`), plain},
 		"another good status":           {scripted.Reply(202, nil, `{"status":"accepted"}`), plain},
 		"no JSON":                       {scripted.Reply(200, nil, `{"choices":[`), plain},
 		"a page":                        {scripted.Reply(200, http.Header{"Content-Type": {"text/html"}}, "<p>"), plain},
