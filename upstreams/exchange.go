@@ -67,6 +67,9 @@ type round struct {
 	answer  answer
 }
 
+// errSwitched says that an upstream took a connection for another protocol.
+var errSwitched = errors.New("the upstream switched to another protocol")
+
 // NewExchange prepares the exchange for a request whose body has been read.
 // form tells that the body is a multipart form rather than JSON.
 func NewExchange(w http.ResponseWriter, r *http.Request, body *apireq.Body, facts *apireq.Facts, form bool) *Exchange {
@@ -163,6 +166,10 @@ func (x *Exchange) attempt(ctx context.Context, a *engine.Attempt) engine.Outcom
 	x.setInRoundTrip(false)
 	if err != nil {
 		return x.failed(ctx, err)
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols { // what follows is no answer, and has no end
+		res.Body.Close()
+		return engine.Outcome{Class: retry.ServerError, Err: errSwitched}
 	}
 	x.answer = newAnswer(res, x.dialect)
 	if !x.answer.good() {

@@ -119,7 +119,7 @@ func (u *Upgrade) outcome(ctx context.Context, h *handover, err error) engine.Ou
 	case context.Cause(h.watch.ctx) == errLimit, isTimeout(err):
 		return engine.Outcome{Class: retry.Timeout, Err: err}
 	case err == nil:
-		return engine.Outcome{Class: retry.ServerError, Err: errors.New("the upstream switched to another protocol")}
+		return engine.Outcome{Class: retry.ServerError, Err: errSwitched}
 	}
 	return engine.Outcome{Class: retry.Connection, Err: err}
 }

@@ -1,6 +1,7 @@
 package wholepath
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -40,7 +41,18 @@ var recoverable = []failure{
 	{"504", scripted.Reply(504, nil, `{}`), "timeout", 0},
 	{"reset before the response", scripted.ResetBeforeHeaders(), "connection", 0},
 	{"cut inside the body", scripted.CutAfter(80, scripted.OK("an answer that is cut")), "connection", 0},
+	{"101 to a request for no upgrade", switched, "server_error", 0},
 	{"200 with an error in it", scripted.Reply(200, nil, `{"error":{"message":"The server is overloaded","type":"server_error","code":503}}`), "overloaded", 0},
+}
+
+// switched takes the connection for another protocol, which nobody has asked for.
+func switched(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
 }
 
 func TestRecoverableFailuresFailOver(t *testing.T) {
