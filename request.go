@@ -34,17 +34,26 @@ func scan(r *http.Request, body []byte, facts *apireq.Facts) (form bool, err err
 }
 
 // model is the model that a request asks for: what the configuration says, else
-// the body, else the query; false when the query names more than one. What the
-// body says is not changed by it, to see what has to be replaced.
-func (h *Handler) model(r *http.Request, repl *caddy.Replacer, inBody string) (model string, ok bool) {
+// the body, else the query; or why what it asks for is refused. What the body says
+// is not changed by it, to see what has to be replaced.
+func (h *Handler) model(r *http.Request, repl *caddy.Replacer, inBody string) (model string, refusal *api.Error) {
 	switch {
 	case h.Model != "":
-		return repl.ReplaceAll(h.Model, ""), true
+		model = repl.ReplaceAll(h.Model, "")
 	case inBody != "" || r.URL.RawQuery == "":
-		return inBody, true
+		return inBody, nil // which has been checked
+	default:
+		models := r.URL.Query()["model"]
+		if len(models) > 1 {
+			return "", &twoQueryModels
+		}
+		model = strings.Join(models, "")
 	}
-	models := r.URL.Query()["model"]
-	return strings.Join(models, ""), len(models) <= 1
+	// A line break would begin a part of its own in a form.
+	if err := apireq.CheckModel(model); err != nil {
+		return "", &api.Error{Status: http.StatusBadRequest, Param: "model", Message: sentence(err)}
+	}
+	return model, nil
 }
 
 // fill gathers what the engine has to know.

@@ -46,9 +46,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		return h.refuse(w, r, api.Error{Status: http.StatusBadRequest, Message: sentence(err), Param: paramOf(err)})
 	}
-	model, ok := h.model(r, repl, facts.Model)
-	if !ok {
-		return h.refuse(w, r, twoQueryModels)
+	model, refusal := h.model(r, repl, facts.Model)
+	if refusal != nil {
+		return h.refuse(w, r, *refusal)
 	}
 	req := &m.request
 	h.fill(req, r, repl, model)
@@ -93,9 +93,9 @@ func sizeOf(r *http.Request, facts *apireq.Facts, prompt *apireq.Prompt) selecti
 
 // serveUpgrade takes a WebSocket to a deployment, by the model in its query.
 func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, next caddyhttp.Handler) error {
-	model, ok := h.model(r, repl, "")
-	if !ok {
-		return h.refuse(w, r, twoQueryModels)
+	model, refusal := h.model(r, repl, "")
+	if refusal != nil {
+		return h.refuse(w, r, *refusal)
 	}
 	req := new(engine.Request)
 	h.fill(req, r, repl, model)

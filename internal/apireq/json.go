@@ -150,6 +150,13 @@ func jsonModel(value []byte) ([]byte, error) {
 	return checkModel(text)
 }
 
+// CheckModel tells why a model that is not in a body is refused: ErrModelLong or
+// ErrModelText, as in one.
+func CheckModel(model string) error {
+	_, err := checkModel([]byte(model))
+	return err
+}
+
 // checkModel accepts a model that is short and printable.
 func checkModel(text []byte) ([]byte, error) {
 	if len(text) > MaxModelLen {

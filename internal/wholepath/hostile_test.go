@@ -5,6 +5,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -40,6 +41,32 @@ func TestTheQueryNeverNamesAnotherModelThanTheBody(t *testing.T) {
 	last := a.Last(t)
 	if last.Query.Encode() != "model=real&x=1" || !strings.Contains(string(last.Body), `"model":"real"`) {
 		t.Errorf("the upstream got the query %q and the body %s, want the model real in both", last.Query.Encode(), last.Body)
+	}
+}
+
+// The name would end its part of a form, and begin another one with a model that the
+// deployment's does not allow. A model that comes from elsewhere is held to the same.
+func TestAModelInTheQueryIsText(t *testing.T) {
+	const form = "--B\r\nContent-Disposition: form-data; name=\"language\"\r\n\r\nen\r\n--B--\r\n"
+	inForm := "\r\n--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nexpensive"
+	for from, policy := range map[string]string{"the query": "", "the configuration": "model {query.model}"} {
+		t.Run("by "+from, func(t *testing.T) {
+			a := scripted.New(t)
+			s := routerWith(t, fmt.Sprintf("%s\npool local/* {\n deployment a %s {\n model cheap/*\n api_key k\n }\n}", policy, a.URL))
+			for _, model := range []string{"local/x" + inForm, "local/\x00", "local/\xff", "local/" + strings.Repeat("x", 5000)} {
+				query := "?" + url.Values{"model": {model}}.Encode()
+				asked := map[string]got{
+					"a form": send(t, s, http.MethodPost, "/v1/audio/transcriptions"+query, "multipart/form-data; boundary=B", strings.NewReader(form)),
+					"JSON":   ask(t, s, chatPath+query, `{"messages":[]}`),
+				}
+				for kind, g := range asked {
+					if g.status != 400 || !strings.Contains(g.body, `"param":"model"`) {
+						t.Errorf("%.80q beside %s: got %d %.200s, want 400 for the model", model, kind, g.status, g.body)
+					}
+				}
+			}
+			counts(t, "a", a, 0)
+		})
 	}
 }
 
