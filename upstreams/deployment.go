@@ -163,6 +163,10 @@ type Deployment struct {
 	sharing   sharing  // with other instances
 	proxyHash string   // of what reverse_proxy says, where answers are kept
 	verdict   *verdict // nil without active health checks
+	// lookups lets one attempt at a time look up dynamic upstreams, where their source
+	// is one of Caddy's. That one does so too, but by a lock, and nobody leaves
+	// a lock when their time is up. nil with any other source.
+	lookups chan struct{}
 }
 
 // provision sets up the deployment of a pool and its reverse proxy. What it

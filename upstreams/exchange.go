@@ -159,7 +159,7 @@ func (x *Exchange) attempt(ctx context.Context, a *engine.Attempt) engine.Outcom
 	d := deploymentOf(a)
 	req, err := x.outgoing(x.watch.ctx, o, d, a)
 	if err != nil {
-		return engine.Outcome{Class: retry.Connection, Err: err}
+		return x.failed(ctx, err)
 	}
 	x.setInRoundTrip(true)
 	res, err := d.transport.RoundTrip(req) //nolint:bodyclose // the answer is closed with the exchange

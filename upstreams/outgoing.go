@@ -188,14 +188,14 @@ func (d *Deployment) dialInfo(ctx context.Context, r *http.Request, w http.Respo
 	if d.static != nil {
 		return context.WithValue(ctx, dialInfoKey, d.staticValue), d.static, nil
 	}
-	dial, err := d.dynamicDialInfo(r, w, repl)
+	dial, err := d.dynamicDialInfo(ctx, r, w, repl)
 	return context.WithValue(ctx, dialInfoKey, dial), &dial, err
 }
 
-func (d *Deployment) dynamicDialInfo(r *http.Request, w http.ResponseWriter, repl *caddy.Replacer) (reverseproxy.DialInfo, error) {
-	ups, err := d.proxy.DynamicUpstreams.GetUpstreams(r)
-	if err != nil {
-		return reverseproxy.DialInfo{}, fmt.Errorf("looking up upstreams: %w", err)
+func (d *Deployment) dynamicDialInfo(ctx context.Context, r *http.Request, w http.ResponseWriter, repl *caddy.Replacer) (reverseproxy.DialInfo, error) {
+	ups, err := d.lookUp(r.WithContext(ctx))
+	if err != nil { // as if it could not be dialed
+		return reverseproxy.DialInfo{}, fmt.Errorf("looking up upstreams: %w", reverseproxy.NewDialError(err))
 	}
 	for _, u := range ups {
 		if u.Host == nil {
@@ -214,6 +214,21 @@ func (d *Deployment) dynamicDialInfo(r *http.Request, w http.ResponseWriter, rep
 		Upstream: upstream, Network: address.Network, Address: address.JoinHostPort(0),
 		Host: address.Host, Port: strconv.Itoa(int(address.StartPort)),
 	}, nil
+}
+
+// lookUp gives the addresses of a deployment with dynamic upstreams, within the time
+// that the request's context has.
+func (d *Deployment) lookUp(r *http.Request) ([]*reverseproxy.Upstream, error) {
+	if d.lookups == nil {
+		return d.proxy.DynamicUpstreams.GetUpstreams(r)
+	}
+	select {
+	case d.lookups <- struct{}{}:
+		defer func() { <-d.lookups }()
+		return d.proxy.DynamicUpstreams.GetUpstreams(r)
+	case <-r.Context().Done():
+		return nil, context.Cause(r.Context())
+	}
 }
 
 // describe sets the placeholders that header operations may use, as Caddy's

@@ -42,7 +42,14 @@ func (d *Deployment) provisionProxy(ctx caddy.Context, pool string, transports *
 	if d.static != nil && d.verdict == nil {
 		restUntilUpgrade(proxy, &ctx)
 	}
-	return proxy.Provision(ctx)
+	if err := proxy.Provision(ctx); err != nil {
+		return err
+	}
+	switch proxy.DynamicUpstreams.(type) {
+	case *reverseproxy.AUpstreams, *reverseproxy.SRVUpstreams, *reverseproxy.MultiUpstreams:
+		d.lookups = make(chan struct{}, 1)
+	}
+	return nil
 }
 
 // restUntilUpgrade spares a proxy that only upgrades will use the work that Caddy gives

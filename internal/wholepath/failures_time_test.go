@@ -3,6 +3,7 @@ package wholepath
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -64,6 +65,56 @@ func TestTimeoutsFailOver(t *testing.T) {
 				t.Errorf("got %v, want one failure of class timeout", e)
 			}
 		})
+	}
+}
+
+// Caddy looks one name up at a time: those who come later must not wait for all who
+// came before them. A client that leaves meanwhile is nobody's failure.
+func TestALookupThatHangsIsBoundedToo(t *testing.T) {
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	b := scripted.New(t)
+	s := routerWith(t, fmt.Sprintf(`
+		timeout 500ms
+		pool p {
+			deployment a {
+				dynamic a {
+					name gpu.test
+					resolvers %s
+				}
+			}
+			deployment b %s {
+				order 2
+			}
+		}`, silent.LocalAddr(), b.URL))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if g, err := tryAsk(ctx, s, chatPath, plain); err == nil {
+		t.Errorf("got %v, want a client that has left", g)
+	}
+	if e := s.AccessLog(t, 0); e.Fields["status"] != 499.0 || len(lines(s, "attempt failed")) != 0 {
+		t.Errorf("got %s and %v, want 499 and no failure", e.Raw, lines(s, "attempt failed"))
+	}
+	var all sync.WaitGroup
+	for range 4 { // more would cool it
+		all.Go(func() {
+			g, err := tryAsk(t.Context(), s, chatPath, plain)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			g.served(t, "ok", "b", 2, 0)
+			if g.took > 2*time.Second {
+				t.Errorf("took %v, want about the limit", g.took)
+			}
+		})
+	}
+	all.Wait()
+	if e := lines(s, "attempt failed"); len(e) != 4 || e[0].Fields["error_class"] != "timeout" {
+		t.Errorf("got %v, want four failures of class timeout", e)
 	}
 }
 
