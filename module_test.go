@@ -68,6 +68,7 @@ func TestTheModuleRefusesWhatMakesNoSense(t *testing.T) {
 		"a fallback to nowhere":   {`{"pools":[{"name":"m","fallback":["x"],"deployments":[` + deployment + `]}]}`, `there is no pool "x"`},
 		"a fallback to itself":    {`{"pools":[{"name":"m","fallback":["m"],"deployments":[` + deployment + `]}]}`, `"m" is the pool itself`},
 		"a negative weight":       {`{"pools":[{"name":"m","deployments":[{"id":"a","base_url":"http://localhost:1","weight":-1}]}]}`, "weight is negative"},
+		"a model with a * alone":  {`{"pools":[{"name":"m","deployments":[{"id":"a","base_url":"http://localhost:1","model":"meta/*"}]}]}`, `pool "m": deployment "a": model "meta/*" has a *`},
 		"an unknown option":       {`{"client_options":["x"],"pools":[{"name":"m","deployments":[` + deployment + `]}]}`, `client_options: there is no "x"`},
 		"an unknown field":        {`{"pool":[]}`, "unknown field"},
 		"an unknown model policy": {`{"unknown_model":"x","pools":[{"name":"m","deployments":[` + deployment + `]}]}`, `unknown_model is "x"`},

@@ -66,10 +66,12 @@ func (p *Pool) Provision(ctx caddy.Context, defaults Policy, shared Shared) erro
 	if len(p.Deployments) == 0 {
 		return fmt.Errorf("pool %q has no deployments", p.Name)
 	}
+	star := false
 	for _, name := range append([]string{p.Name}, p.Aliases...) {
 		if err := validateName(name); err != nil {
 			return err
 		}
+		star = star || strings.Contains(name, "*")
 	}
 	p.effective = p.Policy.Over(defaults)
 	if err := p.effective.validate(); err != nil {
@@ -86,6 +88,9 @@ func (p *Pool) Provision(ctx caddy.Context, defaults Policy, shared Shared) erro
 			return fmt.Errorf("pool %q: two deployments have the id %q", p.Name, d.ID)
 		}
 		ids[d.ID] = true
+		if !star && strings.Contains(d.Model, "*") { // which would be sent without it
+			return fmt.Errorf("pool %q: deployment %q: model %q has a *, and no name of the pool has one for it to stand for", p.Name, d.ID, d.Model)
+		}
 		if err := d.provision(ctx, p.Name, &p.effective, cooldown, shared); err != nil {
 			return fmt.Errorf("pool %q: deployment %q: %w", p.Name, d.ID, err)
 		}
