@@ -158,6 +158,9 @@ var deploymentSubdirectives = map[string]parser{
 		}
 		dep.APIKey = args[0]
 		if len(args) == 2 {
+			if strings.EqualFold(dep.APIKey, "Bearer") { // the key would be the name of a header
+				return d.Errf("deployment %s: api_key: write the key alone; Bearer is put before it", dep.ID)
+			}
 			dep.APIKeyHeader = args[1]
 		}
 		return nil
