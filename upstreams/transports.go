@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -122,9 +123,27 @@ func newTransport(ctx caddy.Context, raw json.RawMessage) (http.RoundTripper, er
 	if plain, ok := mod.(*reverseproxy.HTTPTransport); ok {
 		sendInPlace(plain)
 		keepMore(plain, raw)
+		noticeDeath(plain)
 	}
 	if own, ok := mod.(reverseproxy.ProxyProtocolTransport); ok && own.ProxyProtocolEnabled() {
 		return nil, fmt.Errorf("transport: proxy_protocol names one client for each connection; here clients share them")
 	}
 	return transport, nil
+}
+
+// pingAfter is how long nothing comes on a connection over HTTP/2 before it is asked
+// whether it is still alive, and pingTimeout how long it has to answer.
+const (
+	pingAfter   = 15 * time.Second
+	pingTimeout = 15 * time.Second
+)
+
+// noticeDeath has a transport give up connections over HTTP/2 that have died unnoticed.
+// It would send one request after the other over such a connection for a quarter of an
+// hour, also the one that finds out whether the deployment is back: over HTTP/2 a
+// request that runs out of time ends its stream alone.
+func noticeDeath(transport *reverseproxy.HTTPTransport) {
+	if t := transport.Transport; t != nil && t.HTTP2 == nil {
+		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}
+	}
 }

@@ -3,11 +3,17 @@ package upstreams
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
 func TestTransportsAreSharedByManyOnly(t *testing.T) {
@@ -83,5 +89,91 @@ func TestTransportsOfOtherConfigurationsAreOthers(t *testing.T) {
 	}
 	if got[0] == got[1] {
 		t.Error("a deployment with TLS has a transport without")
+	}
+}
+
+// forgetful gives connections that are dead when they have been forgotten, as a NAT or
+// a load balancer forgets them: they stay open, and nothing comes through any more.
+type forgetful struct {
+	net.Listener
+	made      atomic.Int32
+	forgotten atomic.Int32 // how many of those that were made first
+}
+
+type forgotten struct {
+	net.Conn
+	of     *forgetful
+	number int32
+}
+
+func (f *forgetful) Accept() (net.Conn, error) {
+	conn, err := f.Listener.Accept()
+	return &forgotten{conn, f, f.made.Add(1)}, err
+}
+
+func (c *forgotten) Read(p []byte) (n int, err error) {
+	for {
+		if n, err = c.Conn.Read(p); err != nil || c.number > c.of.forgotten.Load() {
+			return n, err
+		}
+	}
+}
+
+// A request that runs out of time ends a stream over HTTP/2 and not its connection. A
+// deployment whose connection has died would never be back.
+func TestTransportsGiveUpDeadConnections(t *testing.T) {
+	for _, config := range []string{`{"protocol":"http","tls":{"insecure_skip_verify":true}}`, `{"protocol":"http","versions":["h2c"]}`} {
+		t.Run(config, func(t *testing.T) {
+			ctx, end := caddy.NewContext(caddy.Context{Context: context.Background()})
+			defer end()
+			transport, err := newTransport(ctx, json.RawMessage(config))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pings := transport.(*reverseproxy.HTTPTransport).Transport.HTTP2
+			if pings == nil || pings.SendPingTimeout != pingAfter || pings.PingTimeout != pingTimeout {
+				t.Fatalf("got %v, want a ping after %v that is waited for for %v", pings, pingAfter, pingTimeout)
+			}
+			pings.SendPingTimeout, pings.PingTimeout = 50*time.Millisecond, 50*time.Millisecond // or the test would last
+
+			up := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
+			dead := &forgetful{Listener: up.Listener}
+			up.Listener, up.EnableHTTP2 = dead, true
+			up.Config.Protocols = new(http.Protocols)
+			up.Config.Protocols.SetHTTP2(true)
+			up.Config.Protocols.SetUnencryptedHTTP2(true)
+			if transport.(*reverseproxy.HTTPTransport).TLS != nil {
+				up.StartTLS()
+			} else {
+				up.Start()
+			}
+			defer up.Close()
+			ask := func() string {
+				ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), caddy.ReplacerCtxKey, caddy.NewReplacer()), 200*time.Millisecond)
+				defer cancel()
+				req, err := http.NewRequestWithContext(ctx, http.MethodPost, up.URL, http.NoBody)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res, err := transport.RoundTrip(req)
+				if err != nil {
+					return err.Error()
+				}
+				defer res.Body.Close()
+				proto, _ := io.ReadAll(res.Body)
+				return string(proto)
+			}
+			if got := ask(); got != "HTTP/2.0" {
+				t.Fatalf("got %q, want an answer over HTTP/2", got)
+			}
+			dead.forgotten.Store(dead.made.Load())
+			last := ""
+			for range 20 {
+				if last = ask(); last == "HTTP/2.0" {
+					return
+				}
+			}
+			t.Errorf("got %q after 20 requests, want an answer over another connection", last)
+		})
 	}
 }
