@@ -36,6 +36,9 @@ func (f *fate) value(name string) (value any, ok bool) {
 	case "model":
 		return f.model, true
 	case "pool":
+		if res.Tried != nil { // the deployment's: where it fell back to, nothing may have been tried
+			return res.Tried.Name, true
+		}
 		return res.Pool.Name, true
 	case "deployment":
 		return res.Deployment(), true

@@ -112,7 +112,7 @@ func (w *walk) fail(t *try, now time.Time, out Outcome) health.Effect {
 
 // remember keeps what the next decision needs.
 func (w *walk) remember(c *selection.Candidate, out Outcome) {
-	w.last, w.latest = out, c
+	w.last, w.latest, w.latestIn = out, c, w.target.Pool
 	if i := slices.Index(w.tried, c); i >= 0 {
 		w.tried = slices.Delete(w.tried, i, i+1)
 	}

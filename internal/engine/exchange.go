@@ -180,8 +180,9 @@ type Result struct {
 	Class retry.Class
 	// Pool is the last pool that the request was in; nil when the model means none.
 	Pool *Pool
-	// Candidate is the last deployment that was tried; nil is none.
+	// Candidate is the last deployment that was tried, and Tried its pool; nil is none.
 	Candidate *selection.Candidate
+	Tried     *Pool
 	// Attempts are the round trips made, Fallbacks the pools left behind.
 	Attempts, Fallbacks int
 	// Delivered tells that the client has the answer, or as much of it as there

@@ -13,8 +13,8 @@ func (w *walk) result() Result {
 	res := Result{
 		Class: w.last.Class, Pool: w.target.Pool,
 		Attempts: w.attempts, Fallbacks: w.fallbacks, Delivered: w.delivered,
-		Candidate: w.latest,
-		Took:      time.Since(w.began), Upstream: w.upstream, Waited: w.waited,
+		Candidate: w.latest, Tried: w.latestIn,
+		Took: time.Since(w.began), Upstream: w.upstream, Waited: w.waited,
 		FirstToken: w.firstToken, Usage: w.bill.sum(),
 		Cost: cost, CostKnown: costKnown, Affinity: w.affinity,
 	}

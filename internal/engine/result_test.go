@@ -132,7 +132,7 @@ func TestWaitAfterFailures(t *testing.T) {
 		m := newPool("m", deployment("a"))
 		x := script(map[string][]step{"m/a": {fails(retry.Auth)}})
 		res := serve(t.Context(), newRouter(t, m), &Request{Model: "m"}, x)
-		if want := (Result{Class: retry.Auth, Pool: m, Candidate: m.All()[0], Attempts: 1, Wait: 5 * time.Second}); res != want {
+		if want := (Result{Class: retry.Auth, Pool: m, Candidate: m.All()[0], Tried: m, Attempts: 1, Wait: 5 * time.Second}); res != want {
 			t.Errorf("result %+v, want %+v", res, want)
 		}
 	})
@@ -141,7 +141,7 @@ func TestWaitAfterFailures(t *testing.T) {
 		m.ContentPolicy = to(p)
 		x := script(map[string][]step{"m/a": {fails(retry.ContentPolicy)}})
 		res := serve(t.Context(), newRouter(t, m, p), &Request{Model: "m"}, x)
-		if want := (Result{Class: retry.ContentPolicy, Pool: p, Candidate: m.All()[0], Attempts: 1, Fallbacks: 1, Unavailable: true, Wait: 9 * time.Second}); res != want {
+		if want := (Result{Class: retry.ContentPolicy, Pool: p, Candidate: m.All()[0], Tried: m, Attempts: 1, Fallbacks: 1, Unavailable: true, Wait: 9 * time.Second}); res != want {
 			t.Errorf("result %+v, want %+v", res, want)
 		}
 	})

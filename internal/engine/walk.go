@@ -51,6 +51,8 @@ type walk struct {
 	latest *selection.Candidate // that an attempt has been settled of
 	hedges int                  // attempts that went beside others
 	losers int                  // of those that are yet to be settled
+	// latestIn is the pool of the latest, which may have been left.
+	latestIn *Pool
 
 	session  session
 	affinity affinity.Result

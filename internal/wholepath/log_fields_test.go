@@ -111,6 +111,38 @@ func TestTheAccessLogTellsWhatBecameOfARequest(t *testing.T) {
 	}
 }
 
+// What is named is one deployment: its pool is not the one that was fallen back to when
+// nothing could be tried there.
+func TestTheAccessLogNamesADeploymentWithItsPool(t *testing.T) {
+	a, b := scripted.New(t).Always(scripted.Error(401, "", "", "Incorrect API key provided")), scripted.New(t)
+	s := caddyharness.Load(t, logged(fmt.Sprintf(`
+		pool p {
+			deployment a %s {
+				api_key own-key
+			}
+			fallback q
+		}
+		pool q {
+			deployment b %s {
+				rpm 1
+			}
+		}`, a.URL, b.URL)))
+	ask(t, s, chatPath, `{"model":"q","messages":[]}`).served(t, "ok", "b", 1, 0)
+	if g := ask(t, s, chatPath, plain); g.status != 401 || g.header.Get("X-LLM-Pool") != "p" {
+		t.Fatalf("got %d of pool %q, want the 401 of pool p", g.status, g.header.Get("X-LLM-Pool"))
+	}
+	line := s.AccessLog(t, 1)
+	got, _ := line.Fields["llm_router"].(map[string]any)
+	if got["pool"] != "p" || got["deployment"] != "a" || line.Fields["x_pool"] != "p" {
+		t.Errorf("got %v and the placeholder %v, want deployment a of pool p", got, line.Fields["x_pool"])
+	}
+	// Where nothing was tried anywhere, it is the last pool.
+	ask(t, s, chatPath, plain)
+	if got, _ := s.AccessLog(t, 2).Fields["llm_router"].(map[string]any); got["pool"] != "q" || got["deployment"] != nil {
+		t.Errorf("got %v, want pool q and no deployment", got)
+	}
+}
+
 // The time to the first token is the client's: with failed attempts and waits.
 func TestTheFirstTokenIsTimedFromTheRequest(t *testing.T) {
 	const late = 150 * time.Millisecond
