@@ -162,7 +162,7 @@ func (x *Exchange) attempt(ctx context.Context, a *engine.Attempt) engine.Outcom
 		return x.failed(ctx, err)
 	}
 	x.setInRoundTrip(true)
-	res, err := d.transport.RoundTrip(req) //nolint:bodyclose // the answer is closed with the exchange
+	res, err := d.transport.RoundTrip(req)
 	x.setInRoundTrip(false)
 	if err != nil {
 		return x.failed(ctx, err)
