@@ -163,9 +163,9 @@ func TestAccountOfStreams(t *testing.T) {
 		"cut, after nonsense":                  {pieces: []string{textEvent, strings.Replace(usageEvent, "7", "-7", 1)}, class: retry.Connection, err: cut, usage: estimated(10, 4), firstToken: second},
 		"silent":                               {pieces: []string{textEvent}, class: retry.Timeout, silent: true, usage: estimated(10, 4), firstToken: second},
 		"an error event":                       {pieces: []string{textEvent, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"}, class: retry.Overloaded, usage: estimated(10, 4), firstToken: second},
-		"a client that leaves":                 {pieces: []string{textEvent, textEvent, textEvent, finishEvent, usageEvent, doneEvent}, leaves: 3, class: retry.Canceled, usage: estimated(10, 8), firstToken: second},
-		"a client that leaves at the finish":   {pieces: []string{textEvent, finishEvent, usageEvent, doneEvent}, leaves: 3, class: retry.Canceled, usage: estimated(10, 4), firstToken: second},
-		"a client that leaves after the usage": {pieces: []string{textEvent, finishEvent, usageEvent, doneEvent}, leaves: 4, class: retry.Canceled, usage: reported(7, 5), firstToken: second},
+		"a client that leaves":                 {pieces: []string{textEvent, textEvent, textEvent, finishEvent, usageEvent, doneEvent}, leaves: 2, class: retry.Canceled, usage: estimated(10, 8), firstToken: second},
+		"a client that leaves at the finish":   {pieces: []string{textEvent, finishEvent, usageEvent, doneEvent}, leaves: 2, class: retry.Canceled, usage: estimated(10, 4), firstToken: second},
+		"a client that leaves after the usage": {pieces: []string{textEvent, finishEvent, usageEvent, doneEvent}, leaves: 3, class: retry.Canceled, usage: reported(7, 5), firstToken: second},
 		"cut before any content":               {pieces: []string{roleEvent}, class: retry.Connection, err: cut},
 		"an error before any content":          {pieces: []string{usageEvent, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"}, class: retry.Overloaded},
 		"Anthropic": {

@@ -26,7 +26,7 @@ func (x *Exchange) deliverStream(ctx context.Context, a *engine.Attempt) engine.
 	s := &x.stream
 	s.closing = nil
 	for _, held := range [...][]byte{x.answer.held, s.first} {
-		if _, err := x.w.Write(held); err != nil {
+		if err := x.write(held); err != nil {
 			return clientGone(err)
 		}
 	}
@@ -34,11 +34,17 @@ func (x *Exchange) deliverStream(ctx context.Context, a *engine.Attempt) engine.
 	if s.raw {
 		return x.deliverUnread(ctx)
 	}
+	passed := 0 // bytes of the last events, which are written together
 	for {
-		if s.tracker.Ended() {
-			return x.deliverEnd()
-		}
-		if !s.reader.Buffered() {
+		ended := s.tracker.Ended()
+		if ended || !s.reader.Buffered() {
+			if err := x.write(s.reader.Last(passed)); err != nil {
+				return clientGone(err)
+			}
+			passed = 0
+			if ended {
+				return x.deliverEnd()
+			}
 			if err := x.flush(); err != nil {
 				return clientGone(err)
 			}
@@ -52,24 +58,44 @@ func (x *Exchange) deliverStream(ctx context.Context, a *engine.Attempt) engine.
 			return x.streamEnded(ctx, err)
 		}
 		mark := x.observe(ev)
-		switch {
-		case mark.Kind == sse.Invalid:
-			x.account.dropped++
+		if x.passes(mark) {
+			passed += len(ev.Raw)
+			if s.transcript != nil {
+				s.transcript.Observe(ev)
+			}
 			continue
-		case mark.UsageOnly && x.hidesUsage:
-			continue
-		case mark.Kind == sse.Error:
+		}
+		if err := x.write(s.reader.Last(passed + len(ev.Raw))[:passed]); err != nil {
+			return clientGone(err)
+		}
+		passed = 0
+		if mark.Kind == sse.Error {
 			out := x.errorEvent(a, ev)
 			out.Final = !x.resumable()
 			return out
 		}
-		if s.transcript != nil {
-			s.transcript.Observe(ev)
-		}
-		if _, err := x.w.Write(ev.Raw); err != nil {
-			return clientGone(err)
-		}
 	}
+}
+
+// passes tells whether an event goes on to the client.
+func (x *Exchange) passes(mark sse.Mark) bool {
+	switch {
+	case mark.Kind == sse.Invalid:
+		x.account.dropped++
+		return false
+	case mark.UsageOnly && x.hidesUsage:
+		return false
+	}
+	return mark.Kind != sse.Error
+}
+
+// write gives the client events, if there are any.
+func (x *Exchange) write(events []byte) error {
+	if len(events) == 0 {
+		return nil
+	}
+	_, err := x.w.Write(events)
+	return err
 }
 
 // deliverEnd gives the client the last event of a complete answer and waits a

@@ -114,7 +114,11 @@ func (r *Reader) Next() (Event, error) {
 
 // Buffered reports whether Next has another whole event without reading from
 // the source. It leaves the event that Next returned last valid.
-func (r *Reader) Buffered() bool { return r.scan() }
+func (r *Reader) Buffered() bool { return r.scan() && r.size() <= MaxEvent }
+
+// Last is the last n bytes of what Next has returned, one event after the other. They
+// are valid as long as the last of these events.
+func (r *Reader) Last(n int) []byte { return r.buf[r.start-n : r.start : r.start] }
 
 // Rest is what was read and not returned by Next. After ErrTooLarge it comes
 // before what the source still has. It is valid until Reset.

@@ -52,11 +52,15 @@ func readAll(t testing.TB, src io.Reader, ndjson bool) ([]event, error) {
 	counting := &countingReader{src: src}
 	r := NewReader(counting, ndjson)
 	var events []event
+	var together []byte // what came without a read between
 	for {
 		buffered, reads := r.Buffered(), counting.reads
 		ev, err := r.Next()
-		if buffered && err == nil && counting.reads != reads {
-			t.Fatalf("Next read from the source although an event was buffered")
+		if buffered && (err != nil || counting.reads != reads) {
+			t.Fatalf("Next read from the source or failed (%v) although an event was buffered", err)
+		}
+		if !buffered {
+			together = together[:0]
 		}
 		if err != nil {
 			if _, again := r.Next(); again != err {
@@ -65,6 +69,10 @@ func readAll(t testing.TB, src io.Reader, ndjson bool) ([]event, error) {
 			return events, err
 		}
 		r.Buffered()
+		together = append(together, ev.Raw...)
+		if last := r.Last(len(together)); !bytes.Equal(last, together) {
+			t.Fatalf("got %q as the last events, want %q", last, together)
+		}
 		events = append(events, event{string(ev.Raw), string(ev.Name), string(ev.Data), ev.Partial})
 		if len(events) > 1<<20 {
 			t.Fatal("endless stream of events")
