@@ -29,7 +29,10 @@ type account struct {
 func (x *Exchange) observe(ev sse.Event) sse.Mark {
 	mark := sse.Inspect(x.dialect, ev)
 	x.stream.tracker.Observe(mark)
-	if mark.Kind == sse.Content && !x.account.began {
+	switch {
+	case mark.Kind == sse.Invalid:
+		x.account.dropped++
+	case mark.Kind == sse.Content && !x.account.began:
 		x.contentCame()
 	}
 	x.idCame(mark.AnswerID)

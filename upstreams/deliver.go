@@ -58,7 +58,7 @@ func (x *Exchange) deliverStream(ctx context.Context, a *engine.Attempt) engine.
 			return x.streamEnded(ctx, err)
 		}
 		mark := x.observe(ev)
-		if x.passes(mark) {
+		if mark.Kind != sse.Error && !x.hides(mark) {
 			passed += len(ev.Raw)
 			if s.transcript != nil {
 				s.transcript.Observe(ev)
@@ -77,16 +77,9 @@ func (x *Exchange) deliverStream(ctx context.Context, a *engine.Attempt) engine.
 	}
 }
 
-// passes tells whether an event goes on to the client.
-func (x *Exchange) passes(mark sse.Mark) bool {
-	switch {
-	case mark.Kind == sse.Invalid:
-		x.account.dropped++
-		return false
-	case mark.UsageOnly && x.hidesUsage:
-		return false
-	}
-	return mark.Kind != sse.Error
+// hides tells whether an event is kept from the client.
+func (x *Exchange) hides(mark sse.Mark) bool {
+	return mark.Kind == sse.Invalid || mark.UsageOnly && x.hidesUsage
 }
 
 // write gives the client events, if there are any.
@@ -110,11 +103,7 @@ func (x *Exchange) deliverEnd() engine.Outcome {
 	for {
 		ev, err := s.reader.Next()
 		if err == nil {
-			switch mark := x.observe(ev); {
-			case mark.Kind == sse.Invalid:
-				x.account.dropped++
-			case mark.UsageOnly && x.hidesUsage:
-			default:
+			if !x.hides(x.observe(ev)) {
 				_, err = x.w.Write(ev.Raw)
 			}
 		}

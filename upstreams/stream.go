@@ -102,12 +102,9 @@ func (x *Exchange) holdStream(ctx context.Context, a *engine.Attempt) engine.Out
 		}
 		mark := x.observe(ev)
 		switch {
-		case mark.Kind == sse.Invalid:
-			x.account.dropped++
-			continue
 		case mark.Kind == sse.Error:
 			return x.errorEvent(a, ev)
-		case mark.UsageOnly && x.hidesUsage:
+		case x.hides(mark):
 			continue
 		}
 		if replay != nil {
