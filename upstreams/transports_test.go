@@ -4,16 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/llmrouter/caddy-llm-router/internal/scripted"
 )
 
 func TestTransportsAreSharedByManyOnly(t *testing.T) {
@@ -92,33 +92,6 @@ func TestTransportsOfOtherConfigurationsAreOthers(t *testing.T) {
 	}
 }
 
-// forgetful gives connections that are dead when they have been forgotten, as a NAT or
-// a load balancer forgets them: they stay open, and nothing comes through any more.
-type forgetful struct {
-	net.Listener
-	made      atomic.Int32
-	forgotten atomic.Int32 // how many of those that were made first
-}
-
-type forgotten struct {
-	net.Conn
-	of     *forgetful
-	number int32
-}
-
-func (f *forgetful) Accept() (net.Conn, error) {
-	conn, err := f.Listener.Accept()
-	return &forgotten{conn, f, f.made.Add(1)}, err
-}
-
-func (c *forgotten) Read(p []byte) (n int, err error) {
-	for {
-		if n, err = c.Conn.Read(p); err != nil || c.number > c.of.forgotten.Load() {
-			return n, err
-		}
-	}
-}
-
 // A request that runs out of time ends a stream over HTTP/2 and not its connection. A
 // deployment whose connection has died would never be back.
 func TestTransportsGiveUpDeadConnections(t *testing.T) {
@@ -137,7 +110,7 @@ func TestTransportsGiveUpDeadConnections(t *testing.T) {
 			pings.SendPingTimeout, pings.PingTimeout = 50*time.Millisecond, 50*time.Millisecond // or the test would last
 
 			up := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
-			dead := &forgetful{Listener: up.Listener}
+			dead := &scripted.Forgetful{Listener: up.Listener}
 			up.Listener, up.EnableHTTP2 = dead, true
 			up.Config.Protocols = new(http.Protocols)
 			up.Config.Protocols.SetHTTP2(true)
@@ -166,7 +139,7 @@ func TestTransportsGiveUpDeadConnections(t *testing.T) {
 			if got := ask(); got != "HTTP/2.0" {
 				t.Fatalf("got %q, want an answer over HTTP/2", got)
 			}
-			dead.forgotten.Store(dead.made.Load())
+			dead.Forget()
 			last := ""
 			for range 20 {
 				if last = ask(); last == "HTTP/2.0" {

@@ -30,6 +30,15 @@ func gated(step scripted.Step) (gate scripted.Step, begun <-chan struct{}, open 
 	return gate, started, sync.OnceFunc(func() { close(released) })
 }
 
+// keepingGated is a router that keeps the answers of an upstream, which gives its own
+// when it may.
+func keepingGated(t *testing.T, step scripted.Step) (a *scripted.Upstream, s *caddyharness.Server, begun <-chan struct{}, open func()) {
+	t.Helper()
+	gate, begun, open := gated(step)
+	a = scripted.New(t).Always(gate)
+	return a, keeping(t, a, "cache 1h"), begun, open
+}
+
 // inHalves streams a chat whose second half comes when it may.
 func inHalves() (step scripted.Step, open func()) {
 	events := scripted.ChatEvents("m", "one ", "two ", "three")
@@ -76,9 +85,7 @@ func cameFrom(all []got) map[string]int {
 func TestFiftyAtOnceMakeOneCall(t *testing.T) {
 	for name, body := range map[string]string{"whole": plain, "streamed": streamed} {
 		t.Run(name, func(t *testing.T) {
-			gate, begun, open := gated(scripted.OK("Hello there."))
-			a := scripted.New(t).Always(gate)
-			s := keeping(t, a, "cache 1h")
+			a, s, begun, open := keepingGated(t, scripted.OK("Hello there."))
 			wait := crowd(t, s, 50, body)
 			<-begun
 			// Those who come only after the answer get it too: it is kept by then.
@@ -144,9 +151,7 @@ func TestAClientThatWaitsMayLeave(t *testing.T) {
 	})
 	t.Run("the one who leads, before there is an answer", func(t *testing.T) {
 		caddyharness.NoLeaks(t)
-		gate, begun, open := gated(scripted.OK("Hello."))
-		a := scripted.New(t).Always(gate)
-		s := keeping(t, a, "cache 1h")
+		a, s, begun, open := keepingGated(t, scripted.OK("Hello."))
 		leave := inBackground(t, s, chatPath, plain)
 		<-begun
 		wait := crowd(t, s, 3, plain)
@@ -249,9 +254,7 @@ func TestALongAnswerThatIsCutIsAskedForAgain(t *testing.T) {
 func TestAnAnswerThatIsNotKeptIsShared(t *testing.T) {
 	for name, body := range map[string]string{"whole": plain, "streamed": streamed} {
 		t.Run(name, func(t *testing.T) {
-			gate, begun, open := gated(scripted.OK("Hello there."))
-			a := scripted.New(t).Always(gate)
-			s := keeping(t, a, "cache 1h")
+			a, s, begun, open := keepingGated(t, scripted.OK("Hello there."))
 			var leading sync.WaitGroup
 			leading.Go(func() { ask(t, s, chatPath, body, "Cache-Control", "no-store").from(t, "miss") })
 			<-begun

@@ -9,92 +9,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/llmrouter/caddy-llm-router/internal/scripted"
 )
-
-// forgetful passes connections on, until it forgets those that it has, as a NAT or a
-// load balancer does: they stay open, and nothing comes through any more.
-type forgetful struct {
-	net.Listener
-	to     string
-	mu     sync.Mutex
-	passed []*passed
-	copies sync.WaitGroup
-}
-
-type passed struct {
-	in, out   net.Conn
-	forgotten atomic.Bool
-}
-
-func newForgetful(t *testing.T, to string) *forgetful {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &forgetful{Listener: ln, to: to}
-	f.copies.Go(f.run)
-	t.Cleanup(func() {
-		ln.Close()
-		f.mu.Lock()
-		for _, p := range f.passed {
-			p.in.Close()
-			p.out.Close()
-		}
-		f.mu.Unlock()
-		f.copies.Wait()
-	})
-	return f
-}
-
-func (f *forgetful) run() {
-	for {
-		in, err := f.Accept()
-		if err != nil {
-			return
-		}
-		out, err := net.Dial("tcp", f.to)
-		if err != nil {
-			in.Close()
-			return
-		}
-		p := &passed{in: in, out: out}
-		f.mu.Lock()
-		f.passed = append(f.passed, p)
-		f.mu.Unlock()
-		f.copies.Go(func() { p.copy(out, in) })
-		f.copies.Go(func() { p.copy(in, out) })
-	}
-}
-
-func (p *passed) copy(to, from net.Conn) {
-	defer to.Close()
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buf)
-		if err != nil {
-			return
-		}
-		if !p.forgotten.Load() {
-			to.Write(buf[:n])
-		}
-	}
-}
-
-func (f *forgetful) forget() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, p := range f.passed {
-		p.forgotten.Store(true)
-	}
-}
 
 // Two accounts of one provider, over HTTP/2: where the first is silent, the second must
 // not be asked over the very connection that is.
@@ -106,11 +28,11 @@ func TestDeploymentsAtOneAddressHaveTheirOwnConnections(t *testing.T) {
 				w.Header().Set("Content-Type", "application/json")
 				io.WriteString(w, rightAnswer)
 			}))
-			up.EnableHTTP2 = true
+			f := &scripted.Forgetful{Listener: up.Listener}
+			up.Listener, up.EnableHTTP2 = f, true
 			up.TLS = &tls.Config{}
 			up.StartTLS()
 			t.Cleanup(up.Close)
-			f := newForgetful(t, up.Listener.Addr().String())
 			s := routerWith(t, fmt.Sprintf(`pool p {
 		%[2]s
 		deployment a https://%[1]s/v1 {
@@ -127,11 +49,11 @@ func TestDeploymentsAtOneAddressHaveTheirOwnConnections(t *testing.T) {
 				tls_insecure_skip_verify
 			}
 		}
-	}`, f.Addr(), policy))
+	}`, up.Listener.Addr(), policy))
 			if g := ask(t, s, chatPath, plain); g.status != 200 || g.header.Get("X-Llm-Deployment") != "a" {
 				t.Fatalf("got %d %s by %q, want an answer by a", g.status, g.body, g.header.Get("X-Llm-Deployment"))
 			}
-			f.forget()
+			f.Forget()
 			if g := ask(t, s, chatPath, plain); g.status != 200 || g.header.Get("X-Llm-Deployment") != "b" {
 				t.Errorf("got %d %s by %q, want an answer by b", g.status, g.body, g.header.Get("X-Llm-Deployment"))
 			}

@@ -175,3 +175,21 @@ func TestLastUpstreamAnswerIsPassedOn(t *testing.T) {
 		counts(t, "a", a, 3)
 	})
 }
+
+// Nothing was tried for what was refused, or for what the router knows itself.
+func TestAnswersOfTheRoutersOwnTookNoAttempt(t *testing.T) {
+	a := scripted.New(t)
+	s := routerWith(t, alone(a, ""))
+	for name, g := range map[string]got{
+		"the list of models": send(t, s, http.MethodGet, "/v1/models", "", nil),
+		"no model":           ask(t, s, chatPath, `{}`),
+		"an unknown model":   ask(t, s, chatPath, `{"model":"other","messages":[]}`),
+		"no JSON":            ask(t, s, chatPath, `{`),
+		"a path that climbs": ask(t, s, "/v1/../x", plain),
+	} {
+		if attempts, fallbacks := g.header.Get("X-LLM-Attempts"), g.header.Get("X-LLM-Fallbacks"); attempts != "0" || fallbacks != "0" || g.header.Get("X-LLM-Pool") != "" {
+			t.Errorf("%s: got %d, %q attempts, %q fallbacks and pool %q, want 0, 0 and none", name, g.status, attempts, fallbacks, g.header.Get("X-LLM-Pool"))
+		}
+	}
+	counts(t, "a", a, 0)
+}
